@@ -1,0 +1,1 @@
+"""Durable, idempotent delivery of Singer records to an HTTP API."""

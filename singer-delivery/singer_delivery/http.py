@@ -1,0 +1,320 @@
+"""The HTTP session under every plugin: pooled, timed, retried by a table, pinned to one origin."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from http.cookiejar import DefaultCookiePolicy
+from importlib.metadata import version
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+import simplejson
+from requests.adapters import HTTPAdapter
+
+from singer_delivery.errors import (
+    AccessDenied,
+    ApiError,
+    ForeignOrigin,
+    InDoubt,
+    Refused,
+    SetupError,
+    Unavailable,
+)
+from singer_delivery.policy import Action, ErrorTable
+from singer_delivery.throttle import Gate, backoff, retry_after
+from singer_delivery.tokens import Credentials
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+DEFAULT_PORTS = {"https": 443, "http": 80}
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Scheme, host and port: what a credential is pinned to (RFC 6454)."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @classmethod
+    def of(cls, url: str) -> Origin:
+        """Return the origin of an absolute URL; SetupError when it is none or not https."""
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError as error:
+            msg = f"{url!r} is not a URL: {error}"
+            raise SetupError(msg) from None
+        scheme, host = parts.scheme.lower(), (parts.hostname or "").lower()
+        if scheme not in DEFAULT_PORTS or not host or parts.username or parts.password:
+            msg = f"{url!r} is not an address like https://host: give scheme and host, no user name"
+            raise SetupError(msg)
+        if scheme == "http" and host not in LOOPBACK:
+            msg = f"{url!r} is not encrypted: only https is accepted (http only for this machine)"
+            raise SetupError(msg)
+        return cls(scheme, host, port or DEFAULT_PORTS[scheme])
+
+    def __str__(self) -> str:
+        default = DEFAULT_PORTS[self.scheme] == self.port
+        return f"{self.scheme}://{self.host}" + ("" if default else f":{self.port}")
+
+
+@dataclass(frozen=True)
+class HttpOptions:
+    """Limits of one session. Times in seconds.
+
+    Waits that a server asks for by Retry-After do not use up `max_attempts`; they are bounded
+    together by `max_throttle_wait`.
+    """
+
+    connect_timeout: float = 10.0
+    read_timeout: float = 120.0
+    max_attempts: int = 6
+    max_backoff: float = 60.0
+    max_throttle_wait: float = 1800.0
+    connections: int = 8
+    ca_file: str | None = None
+
+
+@dataclass
+class ApiSession:
+    """Requests to one origin with one set of credentials; safe to share between threads.
+
+    `explain` turns a refused answer into words (the system's own error dialect); `request_id`
+    finds the system's correlation id in an answer.
+    """
+
+    base_url: str
+    credentials: Credentials | None = None
+    table: ErrorTable = field(default_factory=ErrorTable)
+    options: HttpOptions = field(default_factory=HttpOptions)
+    explain: Callable[[requests.Response], str] = lambda response: response.reason or ""
+    request_id: Callable[[requests.Response], str | None] = lambda _: None
+    gate: Gate = field(default_factory=Gate)
+    sleep: Callable[[float], None] = time.sleep
+
+    def __post_init__(self) -> None:
+        self.base_url = self.base_url.rstrip("/")
+        self.origin = Origin.of(self.base_url)
+        self._session = self._new_session()
+
+    def _new_session(self) -> requests.Session:
+        session = requests.Session()
+        adapter = HTTPAdapter(pool_connections=4, pool_maxsize=self.options.connections)
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        # No cookie is kept: load-balancer affinity would pin all work to one server
+        # (service protection advice for F&O), and Basware sets none that matter.
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        session.headers["User-Agent"] = f"singer-delivery/{version('singer-delivery')}"
+        session.headers["Accept"] = "application/json"
+        return session
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._session.close()
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        json_body: Any = None,
+        data: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        accept: frozenset[int] = frozenset(),
+    ) -> requests.Response:
+        """Send one request and return its answer; `url` is a path or an absolute URL of the origin.
+
+        Statuses in `accept` are returned like a success. A redirect is returned, never followed.
+        Raises AccessDenied, Refused, Unavailable, InDoubt or ForeignOrigin.
+        """
+        target = self._pinned(url)
+        body, content_type = data, {}
+        if json_body is not None:
+            body, content_type = encode_json(json_body), {"Content-Type": "application/json"}
+        call = _Call(method.upper(), target, params, body, {**content_type, **(headers or {})})
+        return self._attempts(call, accept)
+
+    def get(self, url: str, **kwargs: Any) -> requests.Response:
+        """Send a GET; see `request`."""
+        return self.request("GET", url, **kwargs)
+
+    def fetch_redirect(
+        self, response: requests.Response, *, allowed_hosts: frozenset[str] = frozenset()
+    ) -> requests.Response:
+        """Follow a redirect once, without the credentials.
+
+        The target must be https (http on this machine only) and, where `allowed_hosts` is given,
+        one of those hosts or below one of them. Raises ForeignOrigin, Unavailable or Refused.
+        """
+        location = urljoin(response.url, response.headers.get("Location", ""))
+        try:
+            origin = Origin.of(location)
+        except SetupError as error:
+            msg = f"{self.origin} redirects to an address that is not accepted: {error}"
+            raise ForeignOrigin(msg) from None
+        if allowed_hosts and not any(
+            origin.host == host or origin.host.endswith(f".{host}") for host in allowed_hosts
+        ):
+            msg = f"{self.origin} redirects to {origin}, which is not an allowed storage host"
+            raise ForeignOrigin(msg)
+        return self._attempts(_Call("GET", location, None, None, {}, anonymous=True), frozenset())
+
+    def _pinned(self, url: str) -> str:
+        if "://" not in url and not url.startswith("//"):
+            return f"{self.base_url}/{url.lstrip('/')}"
+        try:
+            same = Origin.of(url) == self.origin
+        except SetupError:
+            same = False
+        if not same:
+            msg = f"refused to send credentials for {self.origin} to another address"
+            raise ForeignOrigin(msg)
+        return url
+
+    def _attempts(self, call: _Call, accept: frozenset[int]) -> requests.Response:
+        renewed, failures, throttled = False, 0, 0.0
+        while True:
+            answer, authorization = self._send(call)
+            action = self._judge(call, answer, accept)
+            if action is Action.ACCEPT and isinstance(answer, requests.Response):
+                return answer
+            if action is Action.REFRESH_TOKEN and not renewed and self._renew(authorization):
+                renewed = True
+                continue
+            asked = retry_after(answer) if isinstance(answer, requests.Response) else None
+            throttled += asked or 0.0
+            failures += not asked
+            exhausted = (
+                failures >= self.options.max_attempts or throttled > self.options.max_throttle_wait
+            )
+            if action is not Action.RETRY or exhausted:
+                raise self._error(call, answer, action)
+            self._wait(asked or None, failures)
+
+    def _send(self, call: _Call) -> tuple[requests.Response | requests.RequestException, str]:
+        authorization = ""
+        headers = dict(call.headers)
+        if self.credentials and not call.anonymous:
+            authorization = headers["Authorization"] = self.credentials.header()
+        self.gate.pass_through()
+        try:
+            response = self._session.request(
+                call.method,
+                call.url,
+                params=call.params,
+                data=call.body,
+                headers=headers,
+                allow_redirects=False,
+                timeout=(self.options.connect_timeout, self.options.read_timeout),
+                # Per request: REQUESTS_CA_BUNDLE would override the session's own setting.
+                verify=self.options.ca_file or True,
+                auth=_no_netrc,
+            )
+        except requests.RequestException as error:
+            return error, authorization
+        return response, authorization
+
+    def _judge(
+        self,
+        call: _Call,
+        answer: requests.Response | requests.RequestException,
+        accept: frozenset[int],
+    ) -> Action:
+        if isinstance(answer, requests.RequestException):
+            return self.table.for_exception(call.method, answer)
+        if answer.status_code in accept:
+            return Action.ACCEPT
+        return self.table.for_response(call.method, answer)
+
+    def _renew(self, authorization: str) -> bool:
+        return bool(self.credentials and authorization and self.credentials.renew(authorization))
+
+    def _wait(self, asked: float | None, failures: int) -> None:
+        if asked is None:
+            self.sleep(backoff(failures, cap=self.options.max_backoff))
+        else:
+            self.gate.close_for(asked)
+
+    def _error(
+        self, call: _Call, answer: requests.Response | requests.RequestException, action: Action
+    ) -> ApiError:
+        if isinstance(answer, requests.RequestException):
+            kind = Unavailable if action is Action.RETRY else InDoubt
+            return kind(f"{call}: {describe_failure(answer)}")
+        text = f"{call}: {answer.status_code} {self.explain(answer)}".strip()
+        kinds = {
+            Action.RETRY: Unavailable,
+            Action.IN_DOUBT: InDoubt,
+            Action.DENY: AccessDenied,
+            Action.REFRESH_TOKEN: AccessDenied,
+        }
+        return kinds.get(action, Refused)(
+            text, status=answer.status_code, request_id=self.request_id(answer)
+        )
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One request; printed without its query, which may name documents or tokens."""
+
+    method: str
+    url: str
+    params: Mapping[str, str] | None
+    body: bytes | None
+    headers: Mapping[str, str]
+    anonymous: bool = False
+
+    def __str__(self) -> str:
+        parts = urlsplit(self.url)
+        return f"{self.method} {parts.scheme}://{parts.netloc}{parts.path}"
+
+
+def _no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Keep requests from adding credentials of its own from a .netrc file."""
+    return request
+
+
+def describe_failure(error: requests.RequestException) -> str:
+    """Return the reason of a failure without an answer, in words and without the URL's query."""
+    cause = error.args[0] if error.args else error
+    reason = getattr(cause, "reason", None) or cause
+    text = str(reason).split(": ", 1)[-1].strip("'\")")
+    match error:
+        case requests.exceptions.SSLError():
+            return f"the TLS certificate is not trusted ({text}); for a private CA set ca_file"
+        case requests.ConnectTimeout():
+            return "no connection within the time limit; check the address and the firewall"
+        case requests.ReadTimeout():
+            return "no answer within the time limit"
+        case requests.ConnectionError():
+            return f"no connection or a lost one ({text}); check the address and the network"
+        case _:
+            return text
+
+
+def encode_json(value: Any) -> bytes:
+    """Return compact UTF-8 JSON; a Decimal becomes a number with all its digits."""
+    text = simplejson.dumps(value, use_decimal=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode()
+
+
+def decode_json(response: requests.Response) -> Any:
+    """Return the body as JSON with every fraction as Decimal; Refused when it is no JSON."""
+    try:
+        return json.loads(response.content, parse_float=Decimal)
+    except ValueError:
+        parts = urlsplit(response.url)
+        msg = (
+            f"{parts.scheme}://{parts.netloc}{parts.path} answered {response.status_code} "
+            "with something that is not JSON; is the address that of the API?"
+        )
+        raise Refused(msg, status=response.status_code) from None

@@ -1,0 +1,73 @@
+"""`Retry-After`, obeyed to the second by every worker of a process at once."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import requests
+
+
+def retry_after(response: requests.Response) -> float | None:
+    """Return the seconds that an answer asks to wait, or None (RFC 9110 §10.2.3).
+
+    An HTTP date is measured against the server's own `Date`, so that a wrong local clock
+    neither shortens the wait nor stretches it.
+    """
+    value = response.headers.get("Retry-After", "").strip()
+    if not value:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    until = _http_date(value)
+    if until is None:
+        return None
+    now = _http_date(response.headers.get("Date", "")) or datetime.now(UTC)
+    return max(0.0, (until - now).total_seconds())
+
+
+def _http_date(value: str) -> datetime | None:
+    try:
+        parsed = parsedate_to_datetime(value)
+    except (TypeError, ValueError):
+        return None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def backoff(failures: int, *, cap: float) -> float:
+    """Return an exponential wait in seconds with jitter after the given number of failures."""
+    return random.uniform(0.5, 1.0) * min(cap, 2.0 ** (failures - 1))  # noqa: S311
+
+
+class Gate:
+    """Closed while a server wants quiet; every worker passes it before each request."""
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._clock = clock
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._open_at = 0.0
+
+    def close_for(self, seconds: float) -> None:
+        """Keep everybody out for so many seconds from now; a longer earlier wait stands."""
+        with self._lock:
+            self._open_at = max(self._open_at, self._clock() + seconds)
+
+    def pass_through(self) -> None:
+        """Return as soon as the gate is open."""
+        while True:
+            with self._lock:
+                remaining = self._open_at - self._clock()
+            if remaining <= 0:
+                return
+            self._sleep(remaining)
