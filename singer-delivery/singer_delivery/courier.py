@@ -1,0 +1,54 @@
+"""The seam between delivery, which is the same everywhere, and a system that is delivered to."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from singer_delivery.document import Document, Entry, Outcome
+
+
+class Courier(ABC):
+    """One system's way of delivering the documents of one stream."""
+
+    #: The ledger's name for these documents.
+    stream: str
+
+    @abstractmethod
+    def prepare(self, record: Mapping[str, Any]) -> Document:
+        """Turn a record into a document, without asking anybody.
+
+        Raises Rejected with the reason when the record cannot become one.
+        """
+
+    @abstractmethod
+    def identify(self, record: Mapping[str, Any]) -> Document:
+        """Return key, version, label and detail of a record that `prepare` rejected.
+
+        The payload is None. Raises BadInput when not even the key is there.
+        """
+
+    @abstractmethod
+    def survey(
+        self, batch: Sequence[Document], known: Mapping[str, Entry]
+    ) -> Mapping[str, Outcome | Any]:
+        """Look at the target once for the whole batch and decide what each document needs.
+
+        `known` holds the ledger's entries by document key. Returns, by key, an Outcome
+        (UNCHANGED, REJECTED) where nothing is to be sent, else the plan to hand to `send`.
+        """
+
+    @abstractmethod
+    def send(self, document: Document, plan: Any) -> Outcome:
+        """Send one document; called from several threads.
+
+        Raises Rejected or Refused (the document's fault), InDoubt, Unavailable or AccessDenied.
+        """
+
+    @abstractmethod
+    def read_back(self, entries: Sequence[Entry]) -> Mapping[str, Outcome]:
+        """Return the outcome of those documents that the target holds whole, by key.
+
+        Removes what is there by half. A key that is missing is not in the target.
+        """

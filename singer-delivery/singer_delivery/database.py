@@ -1,0 +1,121 @@
+"""Opening the ledger's database: durable SQLite or PostgreSQL, at the schema of this version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy import Connection, Engine, event, text
+
+from singer_delivery.errors import LedgerError
+
+#: The newest migration; opening the ledger brings older ones up to it, and refuses newer ones.
+HEAD = "0001"
+SQLITE_BUSY_SECONDS = 30
+
+
+def open_database(url: str) -> Engine:
+    """Return an engine on an up-to-date ledger database, creating it where it is missing.
+
+    Raises LedgerError in words when it cannot be opened, written or understood.
+    """
+    try:
+        engine = _engine(sqlalchemy.make_url(url))
+        with engine.begin() as connection:
+            _migrate(connection)
+    except (sqlalchemy.exc.SQLAlchemyError, OSError) as error:
+        msg = (
+            f"the ledger at {printable(url)} cannot be used: {reason(error)}. Nothing is sent "
+            "without it; check ledger_url, the folder's rights and the disk"
+        )
+        raise LedgerError(msg) from None
+    return engine
+
+
+def printable(url: str) -> str:
+    """Return a database URL without its password."""
+    try:
+        return sqlalchemy.make_url(url).render_as_string(hide_password=True)
+    except sqlalchemy.exc.ArgumentError:
+        return "(not a database URL)"
+
+
+def reason(error: BaseException) -> str:
+    """Return the database's own words, without the statement and its values."""
+    origin = getattr(error, "orig", None) or error
+    return str(origin).strip().splitlines()[0] if str(origin).strip() else type(origin).__name__
+
+
+def _engine(url: sqlalchemy.URL) -> Engine:
+    if url.get_backend_name() != "sqlite":
+        if url.get_backend_name() == "postgresql" and url.drivername == "postgresql":
+            url = url.set(drivername="postgresql+psycopg")
+        return _loaded(url, pool_pre_ping=True)
+    if url.database and url.database != ":memory:":
+        Path(url.database).absolute().parent.mkdir(parents=True, exist_ok=True)
+    engine = _loaded(url, connect_args={"timeout": SQLITE_BUSY_SECONDS})
+    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "begin", _begin_immediate)
+    return engine
+
+
+def _loaded(url: sqlalchemy.URL, **options: Any) -> Engine:
+    try:
+        return sqlalchemy.create_engine(url, **options)
+    except ImportError as error:
+        msg = (
+            f"the driver for {url.get_backend_name()} is not installed ({error.name}); "
+            "install singer-delivery[postgres]"
+        )
+        raise LedgerError(msg) from None
+
+
+def _set_pragmas(connection: Any, _record: Any) -> None:
+    # autocommit at the driver: SQLAlchemy's own BEGIN below decides (see SQLAlchemy's notes on
+    # SQLite transactions). FULL: a commit survives a power cut, not only a crash.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
+
+
+def _begin_immediate(connection: Connection) -> None:
+    # A deferred transaction that turns into a writer fails at once when another one wrote in
+    # between; an immediate one waits its turn.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _migrate(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        # Two runners starting on an empty database: the second waits for the first.
+        connection.execute(text("SELECT pg_advisory_xact_lock(4203187)"))
+    current = _revision(connection)
+    if current == HEAD:
+        return
+    # Alembic is loaded only when there is something to do.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", "singer_delivery:migrations")
+    config.attributes["connection"] = connection
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if current and current not in known:
+        msg = (
+            f"the ledger was written by a newer version (schema {current}, this one knows {HEAD}); "
+            "upgrade the plugins before running them on it"
+        )
+        raise LedgerError(msg)
+    command.upgrade(config, HEAD)
+
+
+def _revision(connection: Connection) -> str | None:
+    if not sqlalchemy.inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.execute(
+        text("SELECT version_num FROM alembic_version")
+    ).scalar()
+    return revision

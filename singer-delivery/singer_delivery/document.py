@@ -1,0 +1,123 @@
+"""What is delivered, and what became of it: the vocabulary shared by couriers and the ledger."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+
+class Status(enum.StrEnum):
+    """Where a document stands. The last three are final until it is offered again."""
+
+    INTENDED = "intended"
+    IN_DOUBT = "in_doubt"
+    NOT_SENT = "not_sent"
+    DELIVERED = "delivered"
+    UNCHANGED = "unchanged"
+    REJECTED = "rejected"
+
+
+#: The target holds the document.
+HELD = frozenset({Status.DELIVERED, Status.UNCHANGED})
+#: There is something to tell the source.
+FINAL = HELD | {Status.REJECTED}
+#: Sent perhaps: only reading the target back can tell.
+OPEN = frozenset({Status.INTENDED, Status.IN_DOUBT})
+
+
+@dataclass(frozen=True)
+class Document:
+    """One business document, ready to be sent whole.
+
+    `key` identifies the record, `natural_key` the business document (two records with the same
+    one would be booked twice), `remote_key` what the target will know it by, when known ahead.
+    `version` is the source's own version of it, opaque. `detail` holds JSON-able facts that the
+    outcome needs later. `label` names it to people.
+    """
+
+    key: str
+    payload: Any
+    fingerprint: str
+    natural_key: str = ""
+    version: str = ""
+    remote_key: str = ""
+    label: str = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.label or self.key
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a document; `detail` is merged over the document's own."""
+
+    status: Status
+    reason: str = ""
+    remote_key: str = ""
+    request_id: str = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the ledger knows of a document. `settled_at` is aware UTC.
+
+    `sequence` grows with every final outcome in the ledger of one remote system, without gaps
+    that could fill later: whoever has read up to n has missed nothing at or below n.
+    """
+
+    stream: str
+    key: str
+    natural_key: str
+    version: str
+    fingerprint: str
+    status: Status
+    reason: str
+    remote_key: str
+    request_id: str
+    detail: Mapping[str, Any]
+    attempts: int
+    sequence: int
+    run_id: str
+    settled_at: datetime | None
+
+
+def fingerprint(value: Any) -> str:
+    """Return the SHA-256 of the canonical form of JSON-like content, as 64 hex digits.
+
+    Equal content gives an equal fingerprint whatever the key order, the trailing zeros of an
+    amount or the spelling of an instant.
+    """
+    text = json.dumps(_canonical(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _canonical(value: Any) -> Any:
+    match value:
+        case bool() | None | str():
+            return value
+        case int() | float() | Decimal():
+            return {"number": _plain(value)}
+        case datetime():
+            return value.astimezone(UTC).isoformat() if value.tzinfo else value.isoformat()
+        case date():
+            return value.isoformat()
+        case Mapping():
+            return {str(name): _canonical(item) for name, item in value.items()}
+        case list() | tuple():
+            return [_canonical(item) for item in value]
+        case _:
+            msg = f"a {type(value).__name__} has no canonical form"
+            raise TypeError(msg)
+
+
+def _plain(value: float | Decimal) -> str:
+    number = value if isinstance(value, Decimal) else Decimal(str(value))
+    return "0" if number == 0 else format(number.normalize(), "f")

@@ -1,0 +1,92 @@
+"""Manners shared by all plugins: errors in plain words, and the settings of the HTTP session."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+from singer_sdk import typing as th
+from singer_sdk.plugin_base import PluginBase
+
+from singer_delivery.errors import DeliveryError
+from singer_delivery.http import HttpOptions
+
+HTTP_SETTINGS: tuple[th.Property[Any], ...] = (
+    th.Property(
+        "ca_file",
+        th.StringType,
+        title="CA file",
+        description="PEM file with the certificate authority to trust, where it is a private one.",
+    ),
+    th.Property(
+        "connect_timeout_seconds",
+        th.IntegerType,
+        default=10,
+        title="Connect timeout",
+        description="Seconds to wait for a connection.",
+    ),
+    th.Property(
+        "read_timeout_seconds",
+        th.IntegerType,
+        default=120,
+        title="Read timeout",
+        description="Seconds to wait for an answer.",
+    ),
+    th.Property(
+        "max_attempts",
+        th.IntegerType,
+        default=6,
+        title="Attempts",
+        description="How often a request that certainly was not carried out is tried.",
+    ),
+    th.Property(
+        "max_throttle_wait_seconds",
+        th.IntegerType,
+        default=1800,
+        title="Longest throttling",
+        description="Seconds that one request may spend waiting because the server asked for it "
+        "(Retry-After); these waits do not count as attempts.",
+    ),
+)
+
+
+def http_options(config: Mapping[str, Any], *, connections: int = 8) -> HttpOptions:
+    """Return the session limits that HTTP_SETTINGS describe."""
+    return HttpOptions(
+        connect_timeout=config.get("connect_timeout_seconds", 10),
+        read_timeout=config.get("read_timeout_seconds", 120),
+        max_attempts=config.get("max_attempts", 6),
+        max_throttle_wait=config.get("max_throttle_wait_seconds", 1800),
+        connections=connections,
+        ca_file=config.get("ca_file") or None,
+    )
+
+
+class PlainErrors(PluginBase):
+    """Prints a DeliveryError as one line and exits with 1, instead of a traceback."""
+
+    @classmethod
+    def get_singer_command(cls) -> click.Command:
+        """Return the command line, with the errors of its run in words."""
+        command = super().get_singer_command()
+        if command.callback is not None:
+            command.callback = cls._in_words(command.callback)
+        return command
+
+    @classmethod
+    def _in_words(cls, callback: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(callback)
+        def run(**kwargs: Any) -> Any:
+            try:
+                return callback(**kwargs)
+            except DeliveryError as error:
+                cls.logger.error("%s", error)
+                raise click.exceptions.Exit(1) from None
+            except BrokenPipeError:
+                # The other end of the pipe is gone and has said why; there is nobody to write to.
+                os._exit(1)
+
+        return run

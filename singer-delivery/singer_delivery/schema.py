@@ -1,0 +1,51 @@
+"""Tables of the ledger. Changing them takes a migration in `migrations/versions`."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+#: One row a document of one stream towards one remote system: where it stands now.
+#: Times are ISO 8601 text in UTC, equal in SQLite and PostgreSQL.
+documents = Table(
+    "documents",
+    metadata,
+    Column("system", String(255), primary_key=True),
+    Column("stream", String(255), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("natural_key", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("remote_key", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("run_id", String(64), nullable=False),
+    Column("intended_at", String(32)),
+    Column("settled_at", String(32)),
+    Index("documents_natural_key", "system", "stream", "natural_key"),
+    Index("documents_sequence", "system", "stream", "sequence"),
+    Index("documents_status", "system", "stream", "status"),
+)
+
+#: The last sequence given out, per remote system. Drawn in the transaction that uses it, so that
+#: sequences become visible in order.
+sequences = Table(
+    "sequences",
+    metadata,
+    Column("system", String(255), primary_key=True),
+    Column("last", BigInteger, nullable=False),
+)

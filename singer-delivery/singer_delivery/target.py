@@ -1,0 +1,289 @@
+"""A Singer target with a ledger: STATE follows durable outcomes, and the exit code tells."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import uuid
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from types import FrameType
+from typing import IO, Any, ClassVar
+
+import click
+from singer_sdk import typing as th
+from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
+from singer_sdk.plugin_base import _ConfigInput
+from singer_sdk.sinks import BatchSink, Sink
+from singer_sdk.target_base import Target
+
+from singer_delivery.delivery import Delivery
+from singer_delivery.document import Status
+from singer_delivery.errors import DeliveryError
+from singer_delivery.ledger import Ledger
+from singer_delivery.plugin import HTTP_SETTINGS, PlainErrors
+from singer_delivery.reader import LineReader
+from singer_delivery.sink import BATCH_SIZE
+
+#: What `meltano config test` sends to a loader.
+TEST_STREAM = "meltano_test_stream"
+
+LEDGER_SETTING: th.Property[Any] = th.Property(
+    "ledger_url",
+    th.StringType,
+    default="sqlite:///delivery-ledger.db",
+    title="Ledger",
+    secret=True,
+    description="Database URL of the ledger: a SQLite file (default, in the working folder), or "
+    "postgresql://user:password@host/database for several hosts.",
+)
+
+DELIVERY_SETTINGS: tuple[th.Property[Any], ...] = (
+    LEDGER_SETTING,
+    th.Property(
+        "max_connections",
+        th.IntegerType,
+        default=8,
+        title="Connections",
+        description="How many documents are sent at the same time.",
+    ),
+    th.Property(
+        "on_reject",
+        th.StringType,
+        default="continue",
+        allowed_values=["continue", "abort"],
+        title="On reject",
+        description="What a rejected document does to the run: continue with the others and "
+        "succeed, or abort after the batch with exit code 1.",
+    ),
+    th.Property(
+        "max_sends",
+        th.IntegerType,
+        default=3,
+        title="Sends per document",
+        description="How often one document is sent in a run when its answer was lost and "
+        "reading back shows that it did not arrive.",
+    ),
+    th.Property(
+        "read_back_wait_seconds",
+        th.IntegerType,
+        default=2,
+        title="Wait before reading back",
+        description="Seconds that the target system gets to finish a request whose answer was "
+        "lost, before it is read back.",
+    ),
+    th.Property(
+        "batch_size_rows",
+        th.IntegerType,
+        default=BATCH_SIZE,
+        title="Batch size",
+        description="Records that are checked against the target system together.",
+    ),
+    *HTTP_SETTINGS,
+)
+
+
+class DeliveryTarget(PlainErrors, Target):
+    """Delivers documents through couriers; see `Delivery` for the guarantees."""
+
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.STRUCTURED_LOGGING,
+    ]
+    message_reader_class = LineReader
+    #: STATE at least so often while records keep coming (the SDK's own limit is 5 minutes).
+    _MAX_RECORD_AGE_IN_MINUTES = 0.5
+
+    def __init__(self, **kwargs: Any) -> None:
+        self.stopping = False
+        super().__init__(**kwargs)
+        # One stream after the other: order is kept, and no failing sink kills a sibling's write.
+        self.max_parallelism = 1
+        self.run_id = uuid.uuid4().hex
+        self._delivering = False
+        self._deliveries: list[Delivery] = []
+        self._bad_lines: list[str] = []
+        self._state_frozen = False
+        if isinstance(self.message_reader, LineReader):
+            self.message_reader.on_bad_line = self._bad_line
+
+    # What a plugin provides
+
+    @property
+    @abstractmethod
+    def system(self) -> str:
+        """Return the origin of the remote system, which separates ledgers' contents."""
+
+    @abstractmethod
+    def check_connection(self) -> str:
+        """Get a token, read once, write nothing; return what was found, raise DeliveryError."""
+
+    @abstractmethod
+    def sink_for(self, stream_name: str) -> type[Sink]:
+        """Return the sink class of a stream; raises SetupError for one it cannot take."""
+
+    # What it gets
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The ledger of the remote system."""
+        return Ledger.open(self.config["ledger_url"], self.system)
+
+    def begin(self, delivery: Delivery) -> None:
+        """Take up a stream: settle what an earlier run left in doubt before anything is sent."""
+        self._deliveries.append(delivery)
+        delivery.settle_leftovers()
+
+    def deliver(self, delivery: Delivery, records: Iterable[Mapping[str, Any]]) -> None:
+        """Run one batch, and hold back the STATE when a document got no outcome."""
+        self._delivering = True
+        try:
+            delivery.run(records)
+        finally:
+            self._delivering = False
+            if self._unfinished(delivery):
+                # The latest STATE may cover documents of this batch: none is emitted any more,
+                # so that the next run is offered them again.
+                self._state_frozen, self._latest_state = True, None
+        if self.stopping:
+            self._stop()
+        if self.config["on_reject"] == "abort" and delivery.tally[Status.REJECTED]:
+            msg = "a document was rejected and on_reject is abort; the reasons stand above"
+            raise DeliveryError(msg)
+
+    @staticmethod
+    def _unfinished(delivery: Delivery) -> int:
+        return (
+            delivery.tally[Status.IN_DOUBT]
+            + delivery.tally[Status.NOT_SENT]
+            + len(delivery.bad_records)
+        )
+
+    # Singer
+
+    def get_sink_class(self, stream_name: str) -> type[Sink]:
+        """Return the sink of a stream; the test stream of Meltano only checks the connection."""
+        return ConnectionCheckSink if stream_name == TEST_STREAM else self.sink_for(stream_name)
+
+    def _bad_line(self, problem: str) -> None:
+        self._bad_lines.append(problem)
+        self.logger.error("%s; the others go on, and this run will end with exit code 1", problem)
+        # Whatever comes after may stand for what the bad line held: the next run must see it again.
+        self._state_frozen = True
+
+    def _process_state_message(self, message_dict: dict[str, Any]) -> None:
+        if self._state_frozen:
+            return
+        super()._process_state_message(message_dict)
+        waiting = any(sink.current_size for sink in self._sinks_active.values())
+        overdue = self._max_record_age_in_minutes > self._MAX_RECORD_AGE_IN_MINUTES
+        if not waiting or overdue:
+            self.drain_all()
+
+    def process_endofpipe(self) -> None:
+        """Deliver what is left, emit the last STATE, sum up, and fail where something is open."""
+        super().process_endofpipe()
+        self._sum_up()
+        problems = [
+            f"{self._unfinished(delivery)} of {delivery.courier.stream}"
+            for delivery in self._deliveries
+            if self._unfinished(delivery)
+        ]
+        for delivery in self._deliveries:
+            for problem in delivery.bad_records:
+                self.logger.error("%s", problem)
+        if self._bad_lines:
+            problems.append(f"{len(self._bad_lines)} unreadable input line(s)")
+        if problems:
+            msg = (
+                f"not everything has an outcome: {', '.join(problems)}; STATE was held back, "
+                "so that the next run is offered them again"
+            )
+            raise DeliveryError(msg)
+
+    def _sum_up(self) -> None:
+        for delivery in self._deliveries:
+            counts = ", ".join(
+                f"{delivery.tally[status]} {status.value.replace('_', ' ')}"
+                for status in Status
+                if delivery.tally[status]
+            )
+            self.logger.info(
+                "%s: %s (run %s)",
+                delivery.courier.stream,
+                counts or "nothing to do",
+                self.run_id,
+            )
+
+    # Signals
+
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """Finish what is in flight, start nothing new.
+
+        The SDK would drain every sink from inside the interrupted batch and then emit a STATE
+        that covers it.
+        """
+        self.logger.warning("%s: finishing what is in flight", signal.Signals(signum).name)
+        self.stopping = True
+        if not self._delivering:
+            self._stop()
+
+    def _stop(self) -> None:
+        self._sum_up()
+        sys.exit(1)
+
+    # Command line
+
+    @classmethod
+    def get_singer_command(cls) -> click.Command:
+        """Add --test: check the connection and write nothing."""
+        command = super().get_singer_command()
+        command.params.append(
+            click.Option(
+                ["--test", "test"],
+                is_flag=True,
+                default=False,
+                help="Check the connection and the rights, write nothing, and exit.",
+            )
+        )
+        return command
+
+    @classmethod
+    def invoke(  # type: ignore[override]
+        cls,
+        *,
+        test: bool = False,
+        about: bool = False,
+        about_format: str | None = None,
+        config: _ConfigInput | None = None,
+        file_input: IO[str] | None = None,
+    ) -> None:
+        """Run the target, or only check its connection."""
+        if not test or about:
+            super().invoke(
+                about=about, about_format=about_format, config=config, file_input=file_input
+            )
+            return
+        given = config or _ConfigInput()
+        target = cls(config=given.config, validate_config=True, parse_env_config=given.parse_env)
+        cls.logger.info("Connection test passed: %s", target.check_connection())
+
+    @classmethod
+    def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
+        """Add the SDK's settings that make sense for an API: stream maps."""
+        super(Target, cls).append_builtin_config(config_jsonschema)
+
+
+class ConnectionCheckSink(BatchSink):
+    """Checks the connection when Meltano tests a loader, and writes nothing."""
+
+    target: DeliveryTarget
+
+    def setup(self) -> None:
+        """Check the connection; raises DeliveryError."""
+        self.logger.info("Connection test passed: %s", self.target.check_connection())
+
+    def process_batch(self, context: dict[str, Any]) -> None:
+        """Write nothing."""
