@@ -1,0 +1,44 @@
+# Needs Python 3.11 or newer, make and git; everything else comes from the package registries.
+PYTHON ?= python3
+UV := .uv/bin/uv
+RUN := $(UV) run --frozen
+
+.PHONY: help install demo test lint format types docs clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+$(UV):
+	$(PYTHON) -m venv .uv
+	.uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9'
+
+.venv/.installed: $(UV) uv.lock pyproject.toml $(wildcard */pyproject.toml)
+	$(UV) sync --frozen --all-packages --all-extras --quiet
+	@touch $@
+
+install: .venv/.installed  ## Install everything into .venv and Meltano's plugin environments
+	$(RUN) meltano --log-level=warning install
+
+demo: .venv/.installed  ## Run the whole pipeline against the sandbox and reconcile both sides
+	@$(RUN) sandbox demo
+
+test: .venv/.installed  ## Run the tests
+	$(RUN) pytest -n 2 --dist loadgroup
+
+lint: .venv/.installed  ## Check style
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+
+types: .venv/.installed  ## Check types
+	$(RUN) mypy
+
+format: .venv/.installed  ## Rewrite to the style
+	$(RUN) ruff format .
+	$(RUN) ruff check --fix .
+
+docs: .venv/.installed  ## Refresh the generated settings tables and Meltano plugin definitions
+	$(RUN) python -m tests.readme_settings
+	$(RUN) python -m tests.meltano_settings
+
+clean:  ## Remove what was installed or written by demo and tests
+	rm -rf .venv .uv .meltano .sandbox .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,39 @@
+"""mapping.yml: what Basware and Dynamics 365 F&O call the same thing, loaded and validated."""
+
+from __future__ import annotations
+
+from ap_mapping.checking import schema
+from ap_mapping.entity import EntityMapping, line_values
+from ap_mapping.errors import MappingError, MappingHole
+from ap_mapping.mapping import Mapping, load_mapping, parse_mapping
+from ap_mapping.sections import (
+    Codes,
+    Dimension,
+    HeaderMapping,
+    InvoiceType,
+    LineMapping,
+    Procurement,
+    TaxGroups,
+)
+from ap_mapping.templates import FieldValue, Template, parse_template
+
+__all__ = [
+    "Codes",
+    "Dimension",
+    "EntityMapping",
+    "FieldValue",
+    "HeaderMapping",
+    "InvoiceType",
+    "LineMapping",
+    "Mapping",
+    "MappingError",
+    "MappingHole",
+    "Procurement",
+    "TaxGroups",
+    "Template",
+    "line_values",
+    "load_mapping",
+    "parse_mapping",
+    "parse_template",
+    "schema",
+]

@@ -1,0 +1,1 @@
+"""A Dynamics 365 Finance & Operations environment and its token authority."""

@@ -1,0 +1,211 @@
+"""The Dynamics environment: its rows, its companies, its tokens."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from sandbox.d365fo import posting
+from sandbox.d365fo.model import load_model
+from sandbox.d365fo.number_sequence import NumberSequences
+from sandbox.d365fo.tables import Record, Store
+from sandbox.d365fo.tokens import Directory
+from sandbox.d365fo.values import ValueProblem, convert, default, fold, moment_text
+from sandbox.d365fo.views import VIEWS, show
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sandbox.clock import Clock
+    from sandbox.d365fo.model import EntitySet, Field
+    from sandbox.d365fo.switches import D365Switches
+    from sandbox.d365fo.values import Value
+
+# Attachments have the key of their invoice: several rows share one.
+_NOT_UNIQUE = frozenset({"VendorInvoiceDocumentAttachments"})
+_DEFAULT_COMPANY = "dat"
+
+
+class D365State:
+    """What the environment holds. Readers in other threads get copies; writers use `store`."""
+
+    def __init__(self, clock: Clock, switches: D365Switches) -> None:
+        self.clock = clock
+        self.switches = switches
+        self.model = load_model()
+        self.reset()
+
+    def reset(self) -> None:
+        """As an empty environment; tokens issued before are no longer valid."""
+        self.store = Store(self.model.sets.values(), _NOT_UNIQUE)
+        self.sequences = NumberSequences()
+        self.directory = Directory(self.clock)
+        self.default_company = _DEFAULT_COMPANY
+        self.documents_in_hand: Counter[tuple[object, object]] = Counter()
+
+    def load(
+        self,
+        entity_sets: Mapping[str, list[dict[str, Any]]],
+        default_company: str | None = None,
+    ) -> None:
+        """Add rows past the API's validation, completed from the model.
+
+        Amounts may be Decimal or text, dates `date` or ISO text. Raises ValueError for an unknown
+        set or field, a value of the wrong type, or a key that exists.
+        """
+        self.default_company = (default_company or self.default_company).lower()
+        with self.store.transaction():
+            for name, rows in entity_sets.items():
+                if name not in self.model.sets:
+                    msg = f"no entity set {name!r}"
+                    raise ValueError(msg)
+                for row in rows:
+                    self._load_row(self.model.sets[name], row)
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """Copies of all rows of an entity set, of every company, oldest first."""
+        return [dict(record.values) for record in self.records(name)]
+
+    def counts(self) -> dict[str, int]:
+        """Rows an entity set, for those that have any."""
+        sizes = {name: len(self.records(name)) for name in self.model.sets}
+        return {name: size for name, size in sizes.items() if size}
+
+    def records(self, name: str) -> list[Record]:
+        """All records of an entity set; of a view, those of its source as it shows them."""
+        with self.store.lock:
+            own = self.store[name].records()
+            if name not in VIEWS:
+                return own
+            return own + [show(self.model, name, item) for item in self._shown(name)]
+
+    def find(self, name: str, **values: Value) -> list[Record]:
+        """Records in which all of these fields have these values."""
+        with self.store.lock:
+            found = self.store[name].find(**values)
+            if name in VIEWS:
+                wanted = {field: fold(value) for field, value in values.items()}
+                shown = (show(self.model, name, item) for item in self._shown(name))
+                found += [
+                    item
+                    for item in shown
+                    if all(fold(item.values[field]) == value for field, value in wanted.items())
+                ]
+            return found
+
+    def first(self, name: str, **values: Value) -> Record | None:
+        """The first record that `find` finds."""
+        return next(iter(self.find(name, **values)), None)
+
+    def find_key(self, name: str, key: Mapping[str, Value]) -> Record | None:
+        """The record with this key, None when there is none."""
+        with self.store.lock:
+            if name in VIEWS:
+                return self.first(name, **key)
+            return self.store[name].get(**key)
+
+    def company_exists(self, company: str) -> bool:
+        """Whether a legal entity has this id."""
+        return (
+            company == self.default_company
+            or self.first("LegalEntities", LegalEntityId=company) is not None
+            or self.first("Companies", DataArea=company) is not None
+        )
+
+    def new_record(self, entity: EntitySet, values: dict[str, Value]) -> Record:
+        """A record to insert; system fields are filled, other missing ones get their default."""
+        rec_id = self.store.next_rec_id()
+        now = moment_text(self.clock.now())
+        system: dict[str, Value] = {
+            "SourceKey": rec_id,
+            "RecordId": rec_id,
+            "SysRecVersion": 1,
+            "CreatedOn": now,
+            "SysModifiedDateTime": now,
+            "SysDataAreaId": values.get("dataAreaId", ""),
+        }
+        complete = {
+            name: self._complete(field, values, system) for name, field in entity.fields.items()
+        }
+        return Record(complete, rec_id, created_on=now, modified_on=now)
+
+    def insert(self, name: str, values: dict[str, Value]) -> Record:
+        """Insert a row past the API's validation, in a transaction. Raises KeyError (key taken)."""
+        with self.store.transaction():
+            record = self.new_record(self.model.sets[name], values)
+            self.store.insert(self.store[name], record)
+        return record
+
+    def update(self, name: str, old: Record, values: dict[str, Value]) -> Record:
+        """Change fields of a row past the API's validation, in a transaction."""
+        now = moment_text(self.clock.now())
+        entity = self.model.sets[name]
+        if "SysModifiedDateTime" in entity.fields:
+            values = {**values, "SysModifiedDateTime": now}
+        with self.store.transaction():
+            return self.store.update(self.store[name], old, values, now)
+
+    def delete(self, name: str, record: Record) -> None:
+        """Remove a row past the API's validation, in a transaction."""
+        with self.store.transaction():
+            self.store.delete(self.store[name], record)
+
+    def post_invoice(self, data_area_id: str, header_reference: str) -> str:
+        """Post a pending vendor invoice and return its voucher. Raises PostingError."""
+        return posting.post_invoice(self, data_area_id, header_reference)
+
+    def pay_invoice(
+        self,
+        data_area_id: str,
+        voucher: str,
+        amount: Decimal | str | None = None,
+        **details: Any,
+    ) -> str:
+        """Pay a posted invoice, see `posting.pay_invoice`; returns the payment's voucher."""
+        exact = None if amount is None else Decimal(amount)
+        return posting.pay_invoice(self, data_area_id, voucher, exact, **details)
+
+    def revoke_tokens(self) -> None:
+        """Every access token issued so far stops working: 401 in mid-run."""
+        self.directory.revoke_all()
+
+    def _shown(self, name: str) -> list[Record]:
+        return self.store[VIEWS[name].source].records()
+
+    def _complete(
+        self, field: Field, values: Mapping[str, Value], system: Mapping[str, Value]
+    ) -> Value:
+        value = values.get(field.name)
+        if value is None or (field.name in system and value in (0, "")):
+            return system.get(field.name, default(field, self.model))
+        return value
+
+    def _load_row(self, entity: EntitySet, row: Mapping[str, Any]) -> None:
+        values: dict[str, Value] = {}
+        for name, value in row.items():
+            field = entity.fields.get(name)
+            if field is None:
+                msg = f"no field {name!r} in {entity.name}"
+                raise ValueError(msg)
+            try:
+                values[name] = convert(field, _loose(field, value), self.model)
+            except ValueProblem as error:
+                msg = f"{entity.name}.{name}: {error}"
+                raise ValueError(msg) from error
+        if entity.per_company:
+            values.setdefault("dataAreaId", self.default_company)
+        try:
+            self.store.insert(self.store[entity.name], self.new_record(entity, values))
+        except KeyError as error:
+            msg = f"{entity.name}: key {error.args[0]} is loaded twice"
+            raise ValueError(msg) from error
+
+
+def _loose(field: Field, value: object) -> object:
+    if isinstance(value, date):  # a datetime as well
+        return value.isoformat()
+    if field.type == "Decimal" and isinstance(value, str | float):
+        return Decimal(str(value))
+    return value

@@ -1,0 +1,46 @@
+"""Behaviours of F&O that differ between environments or that nobody has seen for sure.
+
+The section in each comment is that of the F&O reference; defaults are its best inference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class D365Switches:
+    """One field a behaviour; see `sandbox.switches`."""
+
+    # Reading
+    page_size: int = 10_000  # §2.1: rows of a server page
+    honour_maxpagesize: bool = False  # §2.1: `Prefer: odata.maxpagesize`
+    max_url_bytes: int = 16_384  # §2.2: the request line of HTTP.sys; longer -> 414
+    max_query_bytes: int = 0  # §2.2: the query limit of IIS (2048); longer -> 404.15; 0 = none
+
+    # Statuses and shapes of errors
+    business_error_status: int = 400  # §2.4: 500 on platforms of 2020
+    batch_error_status: int = 400  # §2.4: 500 inside $batch on some
+    stale_etag_status: int = 412  # §9: or 400 with an update conflict
+    changeset_error_content_id: str = "first"  # §2.6: as captured; or "failing"
+    changeset_error_nested: bool = True  # §2.6: the one error part inside a changeset response
+    batch_continue_on_error: bool = True  # §2.6: else the first failure ends the batch
+    batch_max_operations: int = 5_000  # §2.6
+
+    # Writing
+    write_seconds: float = 0.0  # how long a write holds its document; see the update conflict §2.5
+    long_strings: str = "error"  # §4.0: over-long text is an "error", or "truncate"
+    max_lengths: dict[str, int] = field(default_factory=dict)  # "Set.Field" -> length, §4.0
+    read_only_fields: str = "ignore"  # §2.3: a read-only property is sent: "ignore" or "error"
+    return_representation: bool = False  # §9: `Prefer: return=representation` on PATCH
+
+    # Vendor invoices
+    manual_header_reference: bool = True  # §5.2: the number sequence allows manual numbers
+    duplicate_check: str = "entry"  # §5.5: "entry" or "posting"
+    require_item_or_category: bool = False  # §9: a line with only a main account is refused
+    net_amount: str = "recompute"  # §5.3: an inconsistent NetAmount: "recompute" or "keep"
+    short_dimension_strings: str = "error"  # §5.4: segments missing at the end: "error", "accept"
+    keep_description: bool = True  # design: InvoiceDescription survives as Jour.Description
+
+    # Tokens
+    token_seconds: int = 3599  # §1.1

@@ -1,0 +1,1 @@
+"""The records of each stream as JSON schemas, written as plain data."""

@@ -1,0 +1,152 @@
+"""Changesets on their way: sent in `$batch`, judged one by one, sent again where that is safe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import requests
+from singer_delivery.errors import AccessDenied, ApiError, InDoubt, Refused, Unavailable
+from singer_delivery.http import ApiSession
+from singer_delivery.policy import Action
+from singer_delivery.throttle import backoff, retry_after
+
+from tap_d365fo.batch import (
+    MAX_OPERATIONS,
+    Changeset,
+    MalformedBatch,
+    PartResponse,
+    decode_batch,
+    encode_batch,
+)
+from tap_d365fo.errors import refusal
+
+
+@dataclass(frozen=True)
+class ChangesetResult:
+    """What became of a changeset: the answers to its operations, or the error that stopped it.
+
+    With any error but InDoubt nothing of it was written; InDoubt: only reading back can tell.
+    """
+
+    responses: tuple[PartResponse, ...] = ()
+    error: ApiError | None = None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A result and whether to send the changeset again, after `wait` seconds (0: as we like)."""
+
+    result: ChangesetResult
+    again: bool = False
+    wait: float = 0.0
+
+
+@dataclass(frozen=True)
+class ChangesetSender:
+    """Sends changesets through a session under the session's own error table and limits."""
+
+    session: ApiSession
+
+    def send(self, changesets: Sequence[Changeset]) -> list[ChangesetResult]:
+        """Send them and return what became of each, in their order; never raises an ApiError.
+
+        A changeset that was throttled, or met an update conflict, is sent again by itself.
+        """
+        results: dict[int, ChangesetResult] = {}
+        failures, throttled = 0, 0.0
+        limits = self.session.options
+        pending = list(range(len(changesets)))
+        while pending:
+            judged = self._once([changesets[number] for number in pending])
+            results.update(zip(pending, (judgement.result for judgement in judged), strict=True))
+            again = [n for n, judgement in zip(pending, judged, strict=True) if judgement.again]
+            wait = max(judgement.wait for judgement in judged)
+            throttled += wait
+            failures += not wait
+            if failures >= limits.max_attempts or throttled > limits.max_throttle_wait:
+                break
+            if again:
+                self._pause(wait, failures)
+            pending = again
+        return [results[number] for number in range(len(changesets))]
+
+    def _pause(self, wait: float, failures: int) -> None:
+        if wait:
+            self.session.gate.close_for(wait)  # every worker keeps quiet, not this one alone
+        else:
+            self.session.sleep(backoff(failures, cap=self.session.options.max_backoff))
+
+    def _once(self, changesets: list[Changeset]) -> list[Judgement]:
+        if sum(len(changeset.operations) for changeset in changesets) > MAX_OPERATIONS:
+            if len(changesets) > 1:
+                half = len(changesets) // 2
+                return self._once(changesets[:half]) + self._once(changesets[half:])
+            msg = f"more than {MAX_OPERATIONS} rows: F&O takes no more in one transaction"
+            return [Judgement(ChangesetResult(error=Refused(msg)))]
+        try:
+            response = self._post(changesets)
+        except ApiError as error:
+            return [Judgement(ChangesetResult(error=error))] * len(changesets)
+        try:
+            groups = decode_batch(response.headers.get("Content-Type", ""), response.content)
+        except MalformedBatch as error:
+            unreadable = self._in_doubt(response, f"the answer cannot be read: {error}")
+            return [unreadable] * len(changesets)
+        silent = self._in_doubt(response, "the answer says nothing about this changeset")
+        answered = zip(changesets, groups, strict=False)
+        judged = [self._judge(changeset, parts, response) for changeset, parts in answered]
+        return (judged + [silent] * len(changesets))[: len(changesets)]
+
+    def _post(self, changesets: list[Changeset]) -> requests.Response:
+        content_type, body = encode_batch(changesets)
+        headers = {"Content-Type": content_type, "Accept": "multipart/mixed"}
+        if len(changesets) > 1:
+            headers["Prefer"] = "odata.continue-on-error"  # OData 4.0 part 1, §8.2.8.3
+        return self.session.request("POST", "$batch", data=body, headers=headers)
+
+    def _judge(
+        self, changeset: Changeset, parts: list[PartResponse], outer: requests.Response
+    ) -> Judgement:
+        failed = [part for part in parts if part.status >= 400]
+        if not failed and len(parts) == len(changeset.operations):
+            return Judgement(ChangesetResult(tuple(_in_order(parts))))
+        if not failed or len(failed) < len(parts):
+            # Neither whole nor refused: not what a transaction can be.
+            done = f"{len(parts) - len(failed)} of {len(changeset.operations)} operations done"
+            return self._in_doubt(outer, f"the answer reports {done}")
+        answer = failed[0].as_response(outer)
+        action = self.session.table.for_response("POST", answer)
+        return Judgement(
+            ChangesetResult(error=self._error(answer, action)),
+            again=action is Action.RETRY,
+            wait=(retry_after(answer) or 0.0) if action is Action.RETRY else 0.0,
+        )
+
+    def _error(self, answer: requests.Response, action: Action) -> ApiError:
+        reason = f"{answer.status_code} {self.session.explain(answer)}"
+        text = f"changeset to {self.session.origin}: {reason}"
+        request_id = self.session.request_id(answer)
+        if action is Action.REFUSE:
+            return refusal(text, answer, request_id)
+        kinds: dict[Action, type[ApiError]] = {
+            Action.RETRY: Unavailable,
+            Action.IN_DOUBT: InDoubt,
+        }
+        kind = kinds.get(action, AccessDenied)
+        return kind(text, status=answer.status_code, request_id=request_id)
+
+    def _in_doubt(self, response: requests.Response, reason: str) -> Judgement:
+        error = InDoubt(
+            f"changeset to {self.session.origin}: {reason}",
+            status=response.status_code,
+            request_id=self.session.request_id(response),
+        )
+        return Judgement(ChangesetResult(error=error))
+
+
+def _in_order(parts: list[PartResponse]) -> list[PartResponse]:
+    """Sort the answers by Content-ID where the server gives it on all of them."""
+    if all(part.content_id and part.content_id.isdigit() for part in parts):
+        return sorted(parts, key=lambda part: int(part.content_id or 0))
+    return parts

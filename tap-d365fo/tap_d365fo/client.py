@@ -1,0 +1,237 @@
+"""The OData client of one F&O environment: reads, writes and atomic changesets."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import requests
+from singer_delivery.errors import ApiError, InDoubt, Refused
+from singer_delivery.http import ApiSession, decode_json
+from singer_delivery.policy import Action, ErrorTable
+
+from tap_d365fo import odata
+from tap_d365fo.batch import Changeset, Operation, PartResponse
+from tap_d365fo.changesets import ChangesetResult, ChangesetSender
+from tap_d365fo.errors import (
+    BusinessRefusal,
+    FinOpsErrorTable,
+    explain,
+    is_missing_for_update,
+    read_problem,
+    refusal,
+)
+from tap_d365fo.lookup import WantedKeys
+
+Key = Mapping[str, Any]
+Row = dict[str, Any]
+
+#: Without it F&O silently shows the service user's default company alone.
+ALL_COMPANIES = {"cross-company": "true"}
+
+
+@dataclass
+class D365Client(ApiSession):
+    """An F&O environment; `base_url` ends in `/data`. Safe to share between threads.
+
+    `max_lookup_rows` and `max_url_length` bound the filters of `lookup`.
+    """
+
+    table: ErrorTable = field(default_factory=FinOpsErrorTable)
+    explain: Callable[[requests.Response], str] = explain
+    request_id: Callable[[requests.Response], str | None] = lambda response: response.headers.get(
+        "ms-dyn-aid"
+    )
+    max_lookup_rows: int = 40
+    max_url_length: int = 6000
+
+    @property
+    def environment(self) -> str:
+        """The environment's origin, e.g. `https://contoso.operations.dynamics.com`."""
+        return str(self.origin)
+
+    def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
+        """Send one request under a client request id of its own; see ApiSession.request."""
+        headers = {
+            "x-ms-client-request-id": str(uuid.uuid4()),
+            "OData-Version": "4.0",
+            "OData-MaxVersion": "4.0",
+            **(kwargs.pop("headers", None) or {}),
+        }
+        return super().request(method, url, headers=headers, **kwargs)
+
+    def url(
+        self,
+        entity_set: str,
+        key: Key | None = None,
+        options: Mapping[str, str | Sequence[str]] = ALL_COMPANIES,
+    ) -> str:
+        """Return the absolute URL of a set, or of one of its rows, with its query options."""
+        path = f"{self.base_url}/{entity_set}{odata.key_predicate(key) if key else ''}"
+        query = odata.query_string(options)
+        return f"{path}?{query}" if query else path
+
+    def read(
+        self,
+        entity_set: str,
+        *,
+        filter: str = "",  # noqa: A002
+        select: Sequence[str] = (),
+        orderby: Sequence[str] = (),
+        expand: Sequence[str] = (),
+        top: int | None = None,
+        cross_company: bool = True,
+    ) -> Iterator[Row]:
+        """Yield the rows of a set, page by page; fractions are Decimal.
+
+        F&O pages by offset: give the key fields as `orderby`, or rows that move are lost or
+        doubled. Without `cross_company` only the service user's default company is seen.
+        """
+        options = {
+            "$filter": filter,
+            "$select": select,
+            "$orderby": orderby,
+            "$expand": expand,
+            "$top": "" if top is None else str(top),
+            **(ALL_COMPANIES if cross_company else {}),
+        }
+        yield from islice(self._pages(entity_set, self.url(entity_set, options=options)), top)
+
+    def _pages(self, entity_set: str, url: str | None) -> Iterator[Row]:
+        seen: set[str] = set()
+        while url:
+            if url in seen:
+                msg = f"{self.environment} leads in a circle through the pages of {entity_set}"
+                raise Refused(msg)
+            seen.add(url)
+            page = decode_json(self.get(url))
+            if not isinstance(page, dict) or not isinstance(page.get("value"), list):
+                msg = f"{self.environment} answered a read of {entity_set} with something else"
+                raise Refused(msg)
+            yield from page["value"]
+            url = page.get("@odata.nextLink")
+
+    def lookup(
+        self,
+        entity_set: str,
+        keys: Iterable[Key],
+        *,
+        where: str = "",
+        select: Sequence[str] = (),
+        orderby: Sequence[str] = (),
+        cross_company: bool = True,
+    ) -> Iterator[Row]:
+        """Yield every row that has the values of one of `keys`, with few, short requests.
+
+        `where` narrows further. Values compare as in `WantedKeys`; each row comes once.
+        """
+        wanted = WantedKeys(keys)
+        fields = tuple(dict.fromkeys((*select, *wanted.fields))) if select else ()
+        other = {"$select": fields, "$orderby": orderby, **ALL_COMPANIES, "$filter": "x"}
+        filters = odata.any_of(
+            wanted.keys,
+            where=where,
+            max_rows=self.max_lookup_rows,
+            max_chars=self.max_url_length - len(self.url(entity_set, options=other)),
+        )
+        for text in filters:
+            rows = self.read(
+                entity_set,
+                filter=text,
+                select=fields,
+                orderby=orderby,
+                cross_company=cross_company,
+            )
+            yield from filter(wanted.include, rows)
+
+    def get_row(self, entity_set: str, key: Key, *, select: Sequence[str] = ()) -> Row | None:
+        """Return the row with this key in any company, or None where there is none."""
+        if not odata.is_safe_in_path(key):
+            return next(self.lookup(entity_set, [key], select=select), None)
+        url = self.url(entity_set, key, {"$select": select, **ALL_COMPANIES})
+        response = self.get(url, accept=frozenset({404}))
+        if response.status_code != 404:
+            return dict(decode_json(response))
+        reason = read_problem(response).text
+        if "segment" in reason:  # there is no such set at all
+            msg = f"{self.environment}: {reason}"
+            raise Refused(msg, status=404, request_id=self.request_id(response))
+        return None
+
+    def count(self, entity_set: str, *, filter: str = "") -> int:  # noqa: A002
+        """Return the number of rows in all companies."""
+        url = self.url(f"{entity_set}/$count", options={"$filter": filter, **ALL_COMPANIES})
+        text = self.get(url, headers={"Accept": "text/plain"}).content.decode("utf-8-sig").strip()
+        if not text.isdigit():
+            msg = f"{self.environment} answered a count of {entity_set} with something else"
+            raise Refused(msg)
+        return int(text)
+
+    def create(self, entity_set: str, row: Mapping[str, Any]) -> Row:
+        """Create a row and return it as F&O filled it; its company is the row's `dataAreaId`.
+
+        Raises BusinessRefusal, Refused, Unavailable, AccessDenied or InDoubt.
+        """
+        response = self.request("POST", self.url(entity_set), json_body=row)
+        if not response.content:
+            return {}
+        try:
+            return dict(decode_json(response))
+        except (Refused, TypeError, ValueError) as error:
+            # It says success, and then something unreadable: the row is probably there.
+            msg = f"{self.environment}: the answer to a create in {entity_set} is cut off: {error}"
+            raise InDoubt(msg, status=response.status_code) from None
+
+    def update(self, entity_set: str, key: Key, changes: Mapping[str, Any]) -> None:
+        """Change fields of an existing row; F&O has no upsert: see `is_missing_for_update`."""
+        self.request("PATCH", self.url(entity_set, key), json_body=changes)
+
+    def delete(self, entity_set: str, key: Key) -> bool:
+        """Delete a row; return False where it was not there (any more)."""
+        try:
+            response = self.request("DELETE", self.url(entity_set, key), accept=frozenset({404}))
+        except BusinessRefusal as error:
+            if is_missing_for_update(error.problem):
+                return False
+            raise
+        return response.status_code != 404
+
+    def creation(self, entity_set: str, row: Mapping[str, Any]) -> Operation:
+        """Return the operation that creates a row, for a changeset."""
+        return Operation("POST", self.url(entity_set), dict(row))
+
+    def change(self, entity_set: str, key: Key, changes: Mapping[str, Any]) -> Operation:
+        """Return the operation that changes a row, for a changeset."""
+        return Operation("PATCH", self.url(entity_set, key), dict(changes))
+
+    def deletion(self, entity_set: str, key: Key) -> Operation:
+        """Return the operation that deletes a row, for a changeset."""
+        return Operation("DELETE", self.url(entity_set, key))
+
+    def changeset(self, operations: Sequence[Operation]) -> tuple[PartResponse, ...]:
+        """Carry out one changeset and return the answers in the order of its operations.
+
+        Raises BusinessRefusal, Refused, Unavailable, AccessDenied or InDoubt.
+        """
+        result = self.batch([Changeset(tuple(operations))])[0]
+        if result.error:
+            raise result.error
+        return result.responses
+
+    def batch(self, changesets: Sequence[Changeset]) -> list[ChangesetResult]:
+        """Carry out changesets, each one whole or not at all, and return what became of each.
+
+        Few changesets a request and several requests at a time is what Microsoft advises.
+        """
+        return ChangesetSender(self).send(changesets)
+
+    def _error(
+        self, call: Any, answer: requests.Response | requests.RequestException, action: Action
+    ) -> ApiError:
+        error = super()._error(call, answer, action)
+        if isinstance(error, Refused) and isinstance(answer, requests.Response):
+            return refusal(str(error), answer, error.request_id)
+        return error

@@ -1,0 +1,138 @@
+"""Settings that the tap and the target share, and the client that they describe."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from singer_delivery.errors import SetupError
+from singer_delivery.http import LOOPBACK, Origin
+from singer_delivery.plugin import HTTP_SETTINGS, http_options
+from singer_delivery.tokens import BearerCredentials
+from singer_sdk import typing as th
+
+from tap_d365fo.auth import PUBLIC_AUTHORITY, EntraApp, EntraTokens, default_scope
+from tap_d365fo.client import D365Client
+
+#: Commercial, US government and China clouds; names are never built from parts.
+DYNAMICS_HOST = re.compile(r"(^|\.)(dynamics\.(com|us|cn)|operations365\.dynamics\.cn)$")
+
+CONNECTION_SETTINGS: tuple[th.Property[Any], ...] = (
+    th.Property(
+        "base_url",
+        th.StringType,
+        required=True,
+        title="Environment",
+        description="Full address of the Dynamics environment, e.g. "
+        "https://contoso.operations.eu.dynamics.com.",
+    ),
+    th.Property(
+        "tenant_id",
+        th.StringType,
+        required=True,
+        title="Tenant",
+        description="Microsoft Entra tenant that the environment lives in: its id or a domain.",
+    ),
+    th.Property(
+        "client_id",
+        th.StringType,
+        required=True,
+        title="Client id",
+        description="Application (client) id, registered in Dynamics under System administration "
+        "> Setup > Microsoft Entra ID applications.",
+    ),
+    th.Property(
+        "client_secret",
+        th.StringType,
+        required=True,
+        secret=True,
+        title="Client secret",
+        description="Value of the application's client secret.",
+    ),
+    th.Property(
+        "authority",
+        th.StringType,
+        default=PUBLIC_AUTHORITY,
+        title="Token authority",
+        description="Where tokens come from; differs in the US government and China clouds.",
+    ),
+    th.Property(
+        "scope",
+        th.StringType,
+        title="Token scope",
+        description="Scope to ask for instead of the environment's own address and /.default.",
+    ),
+    th.Property(
+        "allow_other_hosts",
+        th.BooleanType,
+        default=False,
+        title="Other hosts",
+        description="Accept an environment outside the dynamics.com, .us and .cn domains.",
+    ),
+    th.Property(
+        "max_lookup_rows",
+        th.IntegerType,
+        default=40,
+        title="Keys per lookup",
+        description="How many keys one read asks for at most.",
+    ),
+    th.Property(
+        "max_url_length",
+        th.IntegerType,
+        default=6000,
+        title="URL length",
+        description="Longest URL of a read, in characters; fewer keys are asked for beyond it.",
+    ),
+    *HTTP_SETTINGS,
+)
+
+
+def environment_url(text: str, *, allow_other_hosts: bool = False) -> str:
+    """Return the origin of an environment, without path. Raises SetupError.
+
+    A trailing slash and the path /data, as people copy them, are tolerated.
+    """
+    origin = Origin.of(text.strip())
+    parts = urlsplit(text.strip())
+    known = DYNAMICS_HOST.search(origin.host) or origin.host in LOOPBACK
+    if not known and not allow_other_hosts:
+        msg = (
+            f"base_url: {origin.host!r} is not a Dynamics host like "
+            "contoso.operations.dynamics.com; set allow_other_hosts if it is right"
+        )
+        raise SetupError(msg)
+    if parts.path.strip("/").lower() not in {"", "data"} or parts.query or parts.fragment:
+        msg = f"base_url: give the address of the environment alone, e.g. {origin}"
+        raise SetupError(msg)
+    return str(origin)
+
+
+def build_client(config: Mapping[str, Any], *, connections: int = 8) -> D365Client:
+    """Return the client that CONNECTION_SETTINGS describe; nothing is sent yet.
+
+    `connections` is the number of threads that will share it. Raises SetupError.
+    """
+    missing = [n for n in ("tenant_id", "client_id", "client_secret") if not config.get(n)]
+    if missing:
+        msg = f"not set: {', '.join(missing)}"
+        raise SetupError(msg)
+    environment = environment_url(
+        config["base_url"], allow_other_hosts=bool(config.get("allow_other_hosts"))
+    )
+    options = http_options(config, connections=connections)
+    app = EntraApp(
+        tenant_id=config["tenant_id"],
+        client_id=config["client_id"],
+        credential=config["client_secret"],
+        scope=config.get("scope") or default_scope(environment),
+        authority=config.get("authority") or PUBLIC_AUTHORITY,
+    )
+    return D365Client(
+        base_url=f"{environment}/data",
+        credentials=BearerCredentials(EntraTokens(app, options)),
+        options=options,
+        max_lookup_rows=config.get("max_lookup_rows") or 40,
+        max_url_length=config.get("max_url_length") or 6000,
+    )

@@ -1,0 +1,245 @@
+"""Basware's AccountingDocumentEntity -> vendor invoice, by mapping.yml. Pure: asks nobody."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from ap_mapping import EntityMapping, MappingHole
+from ap_mapping import Mapping as ApMapping
+from singer_delivery.errors import Rejected, SetupError
+
+from target_d365fo.amounts import in_currency, price_of
+from target_d365fo.invoice import ZERO, InvoiceLine, VendorInvoice, checked, reject
+from target_d365fo.values import Fields
+
+#: Free text is cut to these lengths; F&O publishes none, these are the extended data types'.
+HEADER_LENGTHS = {"InvoiceDescription": 60, "DocumentNumber": 20, "PaymentId": 200}
+LINE_DESCRIPTION_LENGTH = 1000
+#: Invoices that Basware offers for posting; any other is already dealt with.
+OFFERED = ("WaitingForTransfer", "TransferInProgress")
+SEVERAL = re.compile(r"[,;|]")
+IN_BASWARE = "correct it in Basware and transfer it again"
+
+
+def from_accounting_document(
+    document: Mapping[str, Any], mapping: ApMapping, *, statuses: tuple[str, ...] = OFFERED
+) -> VendorInvoice:
+    """Return the invoice of a Basware document, checked. Raises Rejected.
+
+    Dates are the days as they are written. Raises SetupError for a document that Basware does
+    not offer for posting: the stream then holds something else than approved invoices.
+    """
+    fields = Fields(document)
+    _check_status(fields, statuses)
+    try:
+        legal_entity = mapping.legal_entity(fields.text("companyCode"))
+        return _invoice(document, fields, mapping.for_legal_entity(legal_entity))
+    except MappingHole as hole:
+        msg = f"{hole}; add it there, then transfer the invoice again"
+        raise Rejected(msg) from None
+
+
+def _check_status(fields: Fields, statuses: tuple[str, ...]) -> None:
+    status = fields.text("processingStatus")
+    if status and status not in statuses:
+        msg = (
+            f"invoice {fields.text('invoiceId')} has the processing status {status}, so it is not "
+            "waiting to be posted: have the tap filter by processing status "
+            f"({', '.join(statuses)})"
+        )
+        raise SetupError(msg)
+
+
+def _invoice(document: Mapping[str, Any], fields: Fields, entity: EntityMapping) -> VendorInvoice:
+    invoice_date = fields.day("invoiceDate")
+    if invoice_date is None:
+        reject("the invoice has no invoice date", IN_BASWARE)
+    number = fields.text("invoiceNumber")
+    if not number:
+        reject("the invoice has no invoice number", IN_BASWARE)
+    vendor = entity.vendor_account(document)
+    if not vendor:
+        reject("the invoice has no supplier", IN_BASWARE)
+    currency = entity.currency(fields.text("currencyCode")).upper()
+    sign = _sign(fields, entity)
+    lines = tuple(
+        _line(document, row, position, entity, currency, sign)
+        for position, row in enumerate(_rows(fields), start=1)
+    )
+    if not lines:
+        reject("the invoice has no coding rows", "code it in Basware and transfer it again")
+    return checked(
+        VendorInvoice(
+            document_id=fields.text("invoiceId"),
+            version=fields.text("lastUpdated"),
+            legal_entity=entity.legal_entity,
+            vendor_account=vendor,
+            invoice_number=number,
+            invoice_date=invoice_date,
+            posting_date=_day(fields, entity.header.posting_date),
+            due_date=_day(fields, entity.header.due_date),
+            received_date=_day(fields, entity.header.received_date),
+            currency=currency,
+            terms_of_payment=entity.payment_term(fields.text("paymentTermCode")) or "",
+            method_of_payment=entity.payment_method(fields.text("paymentMethod")) or "",
+            gross_amount=sign * fields.required_amount("grossSum", IN_BASWARE),
+            tax_amount=_tax(fields, lines, sign),
+            sales_tax_group=entity.tax_groups(fields.text("taxCode")).sales_tax_group or "",
+            description=entity.header_description(document, HEADER_LENGTHS["InvoiceDescription"]),
+            on_hold=bool(entity.header.on_hold) and fields.flag(entity.header.on_hold or ""),
+            purchase_order=_one_order(lines),
+            fields=entity.header_fields(document, HEADER_LENGTHS),
+            lines=lines,
+        )
+    )
+
+
+def _sign(fields: Fields, entity: EntityMapping) -> Decimal:
+    """Return -1 where the type says credit note and the amounts are positive, else 1.
+
+    Basware has negative amounts on credit notes; some customers keep them positive and let the
+    type tell. F&O knows a credit by its sign alone.
+    """
+    credit_note = entity.invoice_type(fields.text("invoiceTypeCode")).credit_note
+    gross = fields.amount("grossSum") or ZERO
+    return Decimal(-1) if credit_note and gross > 0 else Decimal(1)
+
+
+def _rows(fields: Fields) -> list[Mapping[str, Any]]:
+    """Return the coding rows in the order of their index, which stays over transfers."""
+    rows = fields.rows("codingRows")
+    if all(isinstance(row.get("rowIndex"), int) for row in rows):
+        return sorted(rows, key=lambda row: int(row["rowIndex"]))
+    return rows
+
+
+def _line(
+    document: Mapping[str, Any],
+    row: Mapping[str, Any],
+    position: int,
+    entity: EntityMapping,
+    currency: str,
+    sign: Decimal,
+) -> InvoiceLine:
+    fields = Fields(row, f"coding row {position}: ")
+    groups = entity.tax_groups(fields.text("taxCode") or Fields(document).text("taxCode"))
+    amounts = _amounts(fields, position, entity, currency, sign)
+    common = replace(
+        amounts,
+        description=entity.line_description(document, row, LINE_DESCRIPTION_LENGTH),
+        item_number=_chosen(fields, entity.line.item_number),
+        unit=entity.unit(_chosen(fields, entity.line.unit)),
+        sales_tax_group=groups.sales_tax_group or "",
+        item_sales_tax_group=groups.item_sales_tax_group or "",
+        fields=entity.line_fields(document, row),
+    )
+    order, order_line = _purchase_order(fields, position, entity)
+    if order:
+        # The order line knows account and dimensions; sending them again could contradict it.
+        return replace(common, purchase_order=order, purchase_line_number=order_line)
+    return _coded(common, row, position, entity)
+
+
+def _amounts(
+    fields: Fields, position: int, entity: EntityMapping, currency: str, sign: Decimal
+) -> InvoiceLine:
+    written = fields.required_amount("netTotal", IN_BASWARE)
+    try:
+        net = sign * in_currency(written, currency)
+    except ValueError as error:
+        reject(f"coding row {position}: net amount {error}", IN_BASWARE)
+    name = entity.line.quantity
+    quantity = fields.amount(name) if name else None
+    price = price_of(net, _quantity(quantity, net, fields, entity))
+    return InvoiceLine(
+        line_number=position,
+        quantity=price.quantity,
+        unit_price=price.unit_price,
+        price_unit=price.price_unit,
+        net_amount=net,
+        tax_amount=sign * (fields.amount("taxSum") or ZERO),
+    )
+
+
+def _quantity(
+    quantity: Decimal | None, net: Decimal, fields: Fields, entity: EntityMapping
+) -> Decimal:
+    """Return the quantity, 1 where the row has none.
+
+    A row without amount and quantity that is matched to an order takes nothing from it.
+    """
+    if quantity:
+        return quantity
+    if not net and _chosen(fields, entity.line.purchase_order):
+        return ZERO
+    return Decimal(1)
+
+
+def _purchase_order(
+    fields: Fields, position: int, entity: EntityMapping
+) -> tuple[str, int | None]:
+    order = _chosen(fields, entity.line.purchase_order)
+    order_line = _chosen(fields, entity.line.purchase_line_number)
+    if SEVERAL.search(order) or SEVERAL.search(order_line):
+        reject(
+            f"coding row {position} is matched to several order lines ({order[:40]} "
+            f"{order_line[:40]})",
+            "match each row to one order line in Basware",
+        )
+    if order and not order_line:
+        reject(
+            f"coding row {position} names purchase order {order} without an order line",
+            "match it to an order line in Basware, or take the order off the row",
+        )
+    if order_line and not order:
+        reject(
+            f"coding row {position} names order line {order_line} without a purchase order",
+            "match it to a purchase order in Basware",
+        )
+    number = fields.whole(entity.line.purchase_line_number or "") if order_line else None
+    return order, number
+
+
+def _coded(
+    line: InvoiceLine, row: Mapping[str, Any], position: int, entity: EntityMapping
+) -> InvoiceLine:
+    account = entity.main_account(row)
+    category = entity.procurement.category(row) if entity.procurement else None
+    if not (account or category or line.item_number):
+        reject(
+            f"coding row {position} has no account and no purchase order",
+            "code it in Basware and transfer it again",
+        )
+    return replace(
+        line,
+        main_account=account,
+        dimensions=entity.dimension_values(row),
+        procurement_category=category or "",
+        procurement_category_hierarchy=(
+            entity.procurement.hierarchy if category and entity.procurement else ""
+        ),
+    )
+
+
+def _tax(fields: Fields, lines: tuple[InvoiceLine, ...], sign: Decimal) -> Decimal:
+    """Return the tax to be paid: the invoice's own sum, else that of its rows."""
+    tax = fields.amount("taxSum1")
+    return sum((line.tax_amount for line in lines), ZERO) if tax is None else sign * tax
+
+
+def _one_order(lines: tuple[InvoiceLine, ...]) -> str:
+    """Return the purchase order of the header: only where all matched lines share it."""
+    orders = {line.purchase_order for line in lines if line.purchase_order}
+    return orders.pop() if len(orders) == 1 else ""
+
+
+def _day(fields: Fields, name: str | None) -> Any:
+    return fields.day(name) if name else None
+
+
+def _chosen(fields: Fields, name: str | None) -> str:
+    return fields.text(name) if name else ""

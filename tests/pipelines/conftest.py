@@ -1,0 +1,96 @@
+"""The real `meltano run`, on this project, against the sandbox of the test."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from sandbox.environment import plugin_environment
+from sandbox.server import Sandbox
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Meltano:
+    """Meltano with a state database and a ledger of its own."""
+
+    directory: Path
+    sandbox: Sandbox
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def run(self, *arguments: str, expect: int = 0, **extra: str) -> str:
+        """Run a command and return what it printed; `extra` are environment variables."""
+        done = subprocess.run(
+            ["meltano", *arguments],
+            cwd=ROOT,
+            env={**self._environment(), **extra},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=180,
+            check=False,
+        )
+        assert done.returncode == expect, done.stdout[-6000:]
+        return done.stdout
+
+    def forget_state(self) -> None:
+        """Lose Meltano's state, as if its database was gone."""
+        for file in self.directory.glob("meltano.db*"):
+            file.unlink()
+
+    def forget_ledger(self) -> None:
+        """Lose the ledger."""
+        for file in self.directory.glob("ledger.db*"):
+            file.unlink()
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            **plugin_environment(self.sandbox),
+            "MELTANO_ENVIRONMENT": "sandbox",
+            "MELTANO_DATABASE_URI": f"sqlite:///{self.directory}/meltano.db",
+            "MELTANO_AUTO_INSTALL": "false",
+            "DELIVERY_LEDGER_URL": f"sqlite:///{self.directory}/ledger.db",
+            "NO_COLOR": "1",
+            **self.environment,
+        }
+
+
+@pytest.fixture(scope="session")
+def installed_plugins() -> None:
+    """Meltano's plugin environments, installed once."""
+    subprocess.run(
+        ["meltano", "--log-level=warning", "install"],
+        cwd=ROOT,
+        env={**os.environ, "MELTANO_ENVIRONMENT": "sandbox"},
+        stdin=subprocess.DEVNULL,
+        check=True,
+        timeout=600,
+    )
+
+
+@pytest.fixture(scope="session")
+def new_meltano(
+    installed_plugins: None, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[Sandbox], Meltano]:
+    """Return a Meltano without state or ledger for a sandbox."""
+    return lambda sandbox: Meltano(tmp_path_factory.mktemp("meltano"), sandbox)
+
+
+@pytest.fixture
+def meltano(new_meltano: Callable[[Sandbox], Meltano], sandbox: Sandbox) -> Meltano:
+    """Meltano without state or ledger, on the sandbox of the test."""
+    return new_meltano(sandbox)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the pipeline tests on one worker: they share Meltano's run folder."""
+    for item in items:
+        if "pipelines" in item.path.parts:
+            item.add_marker(pytest.mark.xdist_group("meltano"))
