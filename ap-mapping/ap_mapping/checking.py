@@ -38,7 +38,13 @@ def check_tree(tree: Tree, source: Source) -> None:
     found = list(Draft202012Validator(schema()).iter_errors(tree))
     if not found:
         return
-    errors = [_error_at(error, source) for error in found]
+    misspelt = {tuple(e.absolute_path) for e in found if e.validator == "additionalProperties"}
+    errors = [
+        _error_at(error, source)
+        for error in found
+        # beside a misspelt key, the right one is missing too: one word about it is enough
+        if not (error.validator == "required" and tuple(error.absolute_path) in misspelt)
+    ]
     raise min(errors, key=lambda error: error.line or 0)
 
 

@@ -18,7 +18,9 @@ Tree: TypeAlias = "dict[str, Tree] | list[Tree] | str | bool | None"
 Path: TypeAlias = "tuple[str | int, ...]"
 
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
-_CORE = "tag:yaml.org,2002:"
+_TAGS = {
+    f"tag:yaml.org,2002:{name}" for name in ("map", "seq", "str", "int", "float", "bool", "null")
+}
 
 
 @dataclass
@@ -77,7 +79,7 @@ def _syntax_error(error: yaml.YAMLError, source: Source) -> MappingError:
 
 def _convert(node: yaml.Node, path: Path, source: Source, open_nodes: frozenset[int]) -> Tree:
     source.lines.setdefault(path, node.start_mark.line + 1)
-    if not node.tag.startswith(_CORE):
+    if node.tag not in _TAGS:
         raise source.error(f"tag {node.tag!r} is not known", path, "Remove the tag")
     if id(node) in open_nodes:
         raise source.error("an alias contains itself", path, "Write the entries out")

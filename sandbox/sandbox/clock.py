@@ -40,9 +40,11 @@ class Clock:
             self._last = _whole_milliseconds(moment.astimezone(UTC)) - TICK
 
     def advance(self, seconds: float) -> None:
-        """Let `seconds` pass at once."""
+        """Let `seconds` pass at once, counted from the latest moment that was handed out."""
         with self._lock:
-            self._offset += timedelta(seconds=seconds)
+            wall = datetime.now(UTC)
+            self._offset = max(wall + self._offset, self._last) - wall
+            self._offset += timedelta(seconds=float(seconds))
 
     def reset(self) -> None:
         """Back to wall time."""

@@ -12,7 +12,6 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sandbox.environment import plugin_environment
 from sandbox.reconciliation import Reconciliation, reconcile, render
 from sandbox.seed.companies import COMPANIES
 from sandbox.seed.demo import demo_world
@@ -51,7 +50,7 @@ def run_demo(project: Path, *, invoices: int = 200, say: Callable[[str], None] =
     with Sandbox(directory=work / "server") as sandbox:
         sandbox.load(world)
         say(_seeded(world))
-        environment |= plugin_environment(sandbox)
+        environment |= sandbox.environment()
         say("meltano run invoices")
         progress = _Progress(sandbox, world, say)
         _run(["meltano", "run", "invoices"], project, environment, work, progress.show)

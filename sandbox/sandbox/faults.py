@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 SYSTEMS = ("basware", "storage", "entra", "d365fo")
 KINDS = ("latency", "status", "reset_before", "reset_after", "batch_part")
-# The request was handled by the middleware; an inner $batch part is the D365 app's own business.
+# What happened to a request, for the journal.
+FIRED = web.RequestKey("fault", str)
+# The middleware's; an inner $batch part is the Dynamics application's own business.
 _REQUEST_KINDS = frozenset(KINDS) - {"batch_part"}
 
 
@@ -45,7 +47,12 @@ class Fault:
         if self.kind not in KINDS:
             msg = f"kind is {self.kind!r}, expected one of {', '.join(KINDS)}"
             raise ValueError(msg)
-        re.compile(self.path or "")
+        self.seconds = float(self.seconds)
+        try:
+            re.compile(self.path or "")
+        except re.error as error:
+            msg = f"path {self.path!r} is no regular expression: {error}"
+            raise ValueError(msg) from error
 
     def matches(self, system: str, method: str, raw_path: str) -> bool:
         """Whether this fault is about such a request."""
@@ -116,7 +123,7 @@ class FaultQueue:
 def fault_middleware(queue: FaultQueue, system: str) -> Middleware:
     """Middleware that lets the queued faults happen to requests of one origin.
 
-    `request["fault"]` is the kind that fired, for the journal.
+    `request[FIRED]` is the kind that fired, for the journal.
     """
 
     @web.middleware
@@ -125,7 +132,7 @@ def fault_middleware(queue: FaultQueue, system: str) -> Middleware:
     ) -> web.StreamResponse:
         last: Fault | None = None
         for fault in queue.take(system, request.method, request.raw_path):
-            request["fault"] = fault.kind
+            request[FIRED] = fault.kind
             if fault.kind == "latency":
                 await asyncio.sleep(fault.seconds)
             else:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from sandbox.faults import FIRED
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from datetime import datetime
@@ -103,7 +105,7 @@ class RequestJournal:
                 status=status,
                 response_headers={name.lower(): text for name, text in response_headers.items()},
                 response_body=response_body,
-                fault=request.get("fault"),
+                fault=request.get(FIRED),
             )
             self._exchanges.append(exchange)
             self._bytes += _size(exchange)
@@ -116,7 +118,7 @@ class RequestJournal:
             self._bytes -= _size(self._exchanges.popleft())
             self.dropped += 1
 
-    def exchanges(
+    def requests(
         self,
         system: str | None = None,
         method: str | None = None,
@@ -170,7 +172,7 @@ def journal_middleware(journal: RequestJournal, system: str) -> Middleware:
 
 
 def _was_reset(request: web.Request) -> bool:
-    return str(request.get("fault", "")).startswith("reset_")
+    return str(request.get(FIRED, "")).startswith("reset_")
 
 
 def _body(response: web.StreamResponse) -> bytes:

@@ -104,7 +104,9 @@ def _compare(
         totals.confirmed += 1
         totals.confirmed_sum += gross
         if len(holdings) != 1:
-            result.problems.append(f"{name}: confirmed, but Dynamics holds it {len(holdings)} times")
+            result.problems.append(
+                f"{name}: confirmed, but Dynamics holds it {len(holdings)} times"
+            )
         for holding in holdings:
             result.problems += [
                 f"{name}: {problem}" for problem in _differences(document, entity, gross, holding)

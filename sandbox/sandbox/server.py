@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Self
 
 from aiohttp import web
 
+from sandbox.basware import tokens as basware_tokens
 from sandbox.basware.app import create_app as create_basware_app
 from sandbox.basware.app import create_storage_app
 from sandbox.basware.state import BaswareState
 from sandbox.clock import Clock
 from sandbox.control import create_control_app
+from sandbox.d365fo import tokens as d365fo_tokens
 from sandbox.d365fo.app import create_app as create_d365fo_app
 from sandbox.d365fo.app import create_entra_app
 from sandbox.d365fo.state import D365State
@@ -55,8 +57,6 @@ class Sandbox:
         self._port_base = port_base
         self._sockets: dict[str, socket.socket] = {}
         self._runners: list[web.AppRunner] = []
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox", daemon=True)
 
     @property
     def ca_file(self) -> Path:
@@ -92,11 +92,40 @@ class Sandbox:
         """The origin that seeds, inspects and breaks the others."""
         return self.url("control")
 
+    def environment(self) -> dict[str, str]:
+        """The plugins' settings for this sandbox, as environment variables."""
+        settings = {
+            "SANDBOX_CONTROL_URL": self.control_url,
+            "SANDBOX_CA_FILE": str(self.ca_file.resolve()),
+        }
+        for plugin in ("TAP", "TARGET"):
+            settings |= {
+                f"{plugin}_BASWARE_BASE_URL": self.basware_url,
+                f"{plugin}_BASWARE_CLIENT_ID": basware_tokens.CLIENT_ID,
+                f"{plugin}_BASWARE_CLIENT_SECRET": basware_tokens.CLIENT_SECRET,
+                f"{plugin}_BASWARE_CA_FILE": str(self.ca_file.resolve()),
+                f"{plugin}_D365FO_BASE_URL": self.d365fo_url,
+                f"{plugin}_D365FO_AUTHORITY": self.entra_url,
+                f"{plugin}_D365FO_TENANT_ID": d365fo_tokens.TENANT_ID,
+                f"{plugin}_D365FO_CLIENT_ID": d365fo_tokens.CLIENT_ID,
+                f"{plugin}_D365FO_CLIENT_SECRET": d365fo_tokens.CLIENT_SECRET,
+                f"{plugin}_D365FO_CA_FILE": str(self.ca_file.resolve()),
+            }
+        return settings
+
     def start(self) -> Self:
         """Listen on every origin. Raises OSError when a port is taken."""
-        for number, origin in enumerate(ORIGINS):
-            self._sockets[origin] = _listen(self._port_base and self._port_base + number)
+        try:
+            for number, origin in enumerate(ORIGINS):
+                self._sockets[origin] = _listen(self._port_base and self._port_base + number)
+        except OSError:
+            for listener in self._sockets.values():
+                listener.close()
+            self._remove_directory()
+            raise
         self.basware.urls = {origin: self.url(origin) for origin in ORIGINS}
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox", daemon=True)
         self._thread.start()
         self._call(self._serve())
         return self
@@ -107,8 +136,7 @@ class Sandbox:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
-        if self._own_directory:
-            shutil.rmtree(self.directory)
+        self._remove_directory()
 
     def reset(self) -> None:
         """As freshly started, on the same ports: empty stores, no faults, default switches."""
@@ -145,6 +173,10 @@ class Sandbox:
             "d365fo": create_d365fo_app(self),
             "control": create_control_app(self),
         }
+
+    def _remove_directory(self) -> None:
+        if self._own_directory:
+            shutil.rmtree(self.directory)
 
     async def _serve(self) -> None:
         for origin, app in self._apps().items():

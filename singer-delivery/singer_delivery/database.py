@@ -13,6 +13,11 @@ from singer_delivery.errors import LedgerError
 #: The newest migration; opening the ledger brings older ones up to it, and refuses newer ones.
 HEAD = "0001"
 SQLITE_BUSY_SECONDS = 30
+#: SQLAlchemy's name of PostgreSQL, and the other one that hosting services print.
+POSTGRESQL = ("postgresql", "postgres")
+BACKENDS = ("sqlite", *POSTGRESQL)
+#: Its own, so that the ledger can live in the database of something else that uses Alembic.
+VERSION_TABLE = "ledger_version"
 
 
 def open_database(url: str) -> Engine:
@@ -21,23 +26,47 @@ def open_database(url: str) -> Engine:
     Raises LedgerError in words when it cannot be opened, written or understood.
     """
     try:
-        engine = _engine(sqlalchemy.make_url(url))
+        engine = _engine(_parsed(url))
+    except (sqlalchemy.exc.SQLAlchemyError, OSError) as error:
+        raise _unusable(url, error) from None
+    try:
         with engine.begin() as connection:
             _migrate(connection)
+    except LedgerError:
+        engine.dispose()
+        raise
     except (sqlalchemy.exc.SQLAlchemyError, OSError) as error:
-        msg = (
-            f"the ledger at {printable(url)} cannot be used: {reason(error)}. Nothing is sent "
-            "without it; check ledger_url, the folder's rights and the disk"
-        )
-        raise LedgerError(msg) from None
+        engine.dispose()
+        raise _unusable(url, error) from None
     return engine
 
 
-def printable(url: str) -> str:
-    """Return a database URL without its password."""
+def _unusable(url: str, error: Exception) -> LedgerError:
+    return LedgerError(
+        f"the ledger at {printable(url)} cannot be used: {reason(error)}. Nothing is sent "
+        "without it; check ledger_url, the folder's rights and the disk"
+    )
+
+
+def _parsed(url: str) -> sqlalchemy.URL:
     try:
-        return sqlalchemy.make_url(url).render_as_string(hide_password=True)
-    except sqlalchemy.exc.ArgumentError:
+        parsed = sqlalchemy.make_url(url)
+    except (sqlalchemy.exc.ArgumentError, ValueError):
+        parsed = sqlalchemy.URL.create("unreadable")
+    if parsed.get_backend_name() not in BACKENDS:
+        msg = (
+            "ledger_url is not the address of a SQLite or PostgreSQL database; give "
+            "sqlite:///path/to/ledger.db or postgresql://user:password@host/database"
+        )
+        raise LedgerError(msg)
+    return parsed
+
+
+def printable(url: str) -> str:
+    """Return a database URL without its password, which may stand in the query as well."""
+    try:
+        return sqlalchemy.make_url(url).set(query={}).render_as_string(hide_password=True)
+    except (sqlalchemy.exc.ArgumentError, ValueError):
         return "(not a database URL)"
 
 
@@ -49,10 +78,10 @@ def reason(error: BaseException) -> str:
 
 def _engine(url: sqlalchemy.URL) -> Engine:
     if url.get_backend_name() != "sqlite":
-        if url.get_backend_name() == "postgresql" and url.drivername == "postgresql":
+        if url.drivername in POSTGRESQL:
             url = url.set(drivername="postgresql+psycopg")
         return _loaded(url, pool_pre_ping=True)
-    if url.database and url.database != ":memory:":
+    if url.database and not url.database.startswith((":memory:", "file:")):
         Path(url.database).absolute().parent.mkdir(parents=True, exist_ok=True)
     engine = _loaded(url, connect_args={"timeout": SQLITE_BUSY_SECONDS})
     event.listen(engine, "connect", _set_pragmas)
@@ -102,6 +131,7 @@ def _migrate(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", "singer_delivery:migrations")
     config.attributes["connection"] = connection
+    config.attributes["version_table"] = VERSION_TABLE
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if current and current not in known:
         msg = (
@@ -113,9 +143,9 @@ def _migrate(connection: Connection) -> None:
 
 
 def _revision(connection: Connection) -> str | None:
-    if not sqlalchemy.inspect(connection).has_table("alembic_version"):
+    if not sqlalchemy.inspect(connection).has_table(VERSION_TABLE):
         return None
     revision: str | None = connection.execute(
-        text("SELECT version_num FROM alembic_version")
+        text(f"SELECT version_num FROM {VERSION_TABLE}")  # noqa: S608
     ).scalar()
     return revision

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from singer_delivery.courier import Courier
@@ -26,9 +26,11 @@ from singer_delivery.errors import (
     InDoubt,
     Refused,
     Rejected,
+    SetupError,
     Unavailable,
 )
 from singer_delivery.ledger import Ledger
+from singer_delivery.schema import KEY_LENGTH
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +49,11 @@ class DeliveryOptions:
     connections: int = 8
     max_sends: int = 3
     read_back_wait: float = 2.0
+
+    def __post_init__(self) -> None:
+        if self.connections < 1 or self.max_sends < 1 or self.read_back_wait < 0:
+            msg = "max_connections and max_sends must be 1 or more, and no wait below 0"
+            raise SetupError(msg)
 
 
 @dataclass
@@ -93,13 +100,10 @@ class Delivery:
         rejected: dict[str, str] = {}
         for record in records:
             try:
-                document, reason = self.courier.prepare(record), ""
-            except Rejected as error:
-                try:
-                    document, reason = self.courier.identify(record), str(error)
-                except BadInput as problem:
-                    self.bad_records.append(f"{problem} ({error})")
-                    continue
+                document, reason = self._read(record)
+            except BadInput as problem:
+                self.bad_records.append(str(problem))
+                continue
             latest.pop(document.key, None)
             latest[document.key] = document
             rejected[document.key] = reason
@@ -107,6 +111,24 @@ class Delivery:
             if reason:
                 self._settle(latest.pop(key), Outcome(Status.REJECTED, reason))
         return list(latest.values())
+
+    def _read(self, record: Mapping[str, Any]) -> tuple[Document, str]:
+        """Return the document of a record and why it is rejected, if so. Raises BadInput."""
+        try:
+            document, reason = self.courier.prepare(record), ""
+        except Rejected as error:
+            try:
+                document, reason = self.courier.identify(record), str(error)
+            except BadInput as problem:
+                msg = f"{problem} ({error})"
+                raise BadInput(msg) from None
+        if not _storable(document.key, KEY_LENGTH):
+            msg = f"a record of {self.courier.stream} has a key that cannot be stored"
+            raise BadInput(msg)
+        if not (_storable(document.natural_key) and _storable(document.version)):
+            reason = reason or "its number or version holds characters that cannot be stored"
+            document = replace(document, natural_key="", version="")
+        return document, reason
 
     def _deliver(self, wave: Sequence[Document]) -> None:
         surveyed = self.courier.survey(wave, self._known(wave))
@@ -168,6 +190,7 @@ class Delivery:
             outcome = future.result()
         except (Rejected, Refused) as error:
             outcome = Outcome(Status.REJECTED, str(error), request_id=_request_id(error))
+            outage.clear()
         except InDoubt as error:
             outcome = Outcome(Status.IN_DOUBT, str(error), request_id=_request_id(error))
         except Unavailable as error:
@@ -270,6 +293,16 @@ def waves(batch: Iterable[Document]) -> Iterator[list[Document]]:
             rounds.append([])
         rounds[index].append(document)
     yield from rounds
+
+
+def _storable(text: str, length: int = 600) -> bool:
+    """Tell whether both databases take it, and PostgreSQL in an index (2,704 bytes).
+
+    PostgreSQL takes no NUL, and neither of them half a surrogate pair.
+    """
+    return len(text) <= length and not any(
+        character == "\0" or "\ud800" <= character <= "\udfff" for character in text
+    )
 
 
 def _request_id(error: DeliveryError) -> str:

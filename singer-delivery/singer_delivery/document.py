@@ -96,7 +96,8 @@ def fingerprint(value: Any) -> str:
     amount or the spelling of an instant.
     """
     text = json.dumps(_canonical(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    # surrogatepass: a JSON text may hold half of a pair as an escape.
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _canonical(value: Any) -> Any:
@@ -110,7 +111,8 @@ def _canonical(value: Any) -> Any:
         case date():
             return value.isoformat()
         case Mapping():
-            return {str(name): _canonical(item) for name, item in value.items()}
+            # The dot keeps a mapping apart from a number, whatever its keys are.
+            return {f".{name}": _canonical(item) for name, item in value.items()}
         case list() | tuple():
             return [_canonical(item) for item in value]
         case _:
@@ -119,5 +121,13 @@ def _canonical(value: Any) -> Any:
 
 
 def _plain(value: float | Decimal) -> str:
+    """Return digits and exponent: exact at any size, and short for 1E+999999."""
     number = value if isinstance(value, Decimal) else Decimal(str(value))
-    return "0" if number == 0 else format(number.normalize(), "f")
+    if not number.is_finite():
+        return str(number)
+    sign, digits, exponent = number.as_tuple()
+    plain = "".join(map(str, digits)).lstrip("0")
+    significant = plain.rstrip("0")
+    if not significant:
+        return "0"
+    return f"{'-' * sign}{significant}E{int(exponent) + len(plain) - len(significant)}"

@@ -81,7 +81,8 @@ class Ledger:
     def intend(self, stream: str, intents: Sequence[Document], run_id: str) -> None:
         """Commit that these documents are about to be sent; returns when it is durable."""
         with self._transaction() as connection:
-            for document in intents:
+            # In one order, so that two runners with the same documents do not lock each other out.
+            for document in sorted(intents, key=lambda document: document.key):
                 self._upsert(connection, stream, document, run_id, self._intent_values())
 
     def settle(self, stream: str, document: Document, outcome: Outcome, run_id: str) -> None:
@@ -123,8 +124,8 @@ class Ledger:
         final = outcome.status in FINAL
         values: dict[str, Any] = {
             "status": outcome.status.value,
-            "reason": outcome.reason,
-            "request_id": outcome.request_id,
+            "reason": _text(outcome.reason),
+            "request_id": _text(outcome.request_id),
             "detail": _dump({**detail, **outcome.detail}),
             "settled_at": self._clock().isoformat() if final else None,
         }
@@ -168,10 +169,16 @@ class Ledger:
                 **content,
             }
         )
+        # What an earlier version is known by in the target stays known until there is something
+        # newer: a rejected or lost change does not make the target forget it.
+        kept = {name for name in ("natural_key", "remote_key") if not content[name]}
         connection.execute(
             insert.on_conflict_do_update(
                 index_elements=["system", "stream", "key"],
-                set_={**content, "attempts": documents.c.attempts + attempt},
+                set_={
+                    **{name: value for name, value in content.items() if name not in kept},
+                    "attempts": documents.c.attempts + attempt,
+                },
             )
         )
 
@@ -202,6 +209,11 @@ class Ledger:
 
 def _insert(connection: Connection) -> Callable[..., Any]:
     return postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+
+
+def _text(words: str) -> str:
+    """Return words from outside as both databases take them: no NUL, no half surrogate pairs."""
+    return words.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def _dump(detail: Mapping[str, Any]) -> str:

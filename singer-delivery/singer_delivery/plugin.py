@@ -23,28 +23,28 @@ HTTP_SETTINGS: tuple[th.Property[Any], ...] = (
     ),
     th.Property(
         "connect_timeout_seconds",
-        th.IntegerType,
+        th.IntegerType(minimum=1),
         default=10,
         title="Connect timeout",
         description="Seconds to wait for a connection.",
     ),
     th.Property(
         "read_timeout_seconds",
-        th.IntegerType,
+        th.IntegerType(minimum=1),
         default=120,
         title="Read timeout",
         description="Seconds to wait for an answer.",
     ),
     th.Property(
         "max_attempts",
-        th.IntegerType,
+        th.IntegerType(minimum=1),
         default=6,
         title="Attempts",
         description="How often a request that certainly was not carried out is tried.",
     ),
     th.Property(
         "max_throttle_wait_seconds",
-        th.IntegerType,
+        th.IntegerType(minimum=0),
         default=1800,
         title="Longest throttling",
         description="Seconds that one request may spend waiting because the server asked for it "
@@ -74,6 +74,9 @@ class PlainErrors(PluginBase):
         command = super().get_singer_command()
         if command.callback is not None:
             command.callback = cls._in_words(command.callback)
+        for option in command.params:
+            if option.name == "config" and option.callback is not None:
+                option.callback = _readable(option.callback)
         return command
 
     @classmethod
@@ -90,3 +93,19 @@ class PlainErrors(PluginBase):
                 os._exit(1)
 
         return run
+
+
+def _readable(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn a configuration file that is missing, or no JSON, into one line."""
+
+    @functools.wraps(callback)
+    def read(*args: Any) -> Any:
+        try:
+            return callback(*args)
+        except (OSError, ValueError, TypeError) as error:
+            # The text of a parser could repeat the file, secrets included.
+            words = f"{error}" if isinstance(error, OSError) else "it is not a JSON object"
+            msg = f"a configuration file cannot be read: {words}"
+            raise click.ClickException(msg) from None
+
+    return read

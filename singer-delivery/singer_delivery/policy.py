@@ -8,6 +8,7 @@ otherwise the outcome is in doubt, and a second write could book a document twic
 from __future__ import annotations
 
 import enum
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -84,10 +85,12 @@ class ErrorTable:
 
 def never_sent(error: requests.RequestException) -> bool:
     """Tell whether the connection itself failed, so that the server cannot have seen anything."""
-    if isinstance(error, requests.ConnectTimeout | requests.exceptions.SSLError):
+    if isinstance(error, requests.ConnectTimeout):
         return True
     cause = error.args[0] if error.args else None
     reason = getattr(cause, "reason", cause)
+    if isinstance(reason, urllib3.exceptions.SSLError):
+        return _handshake_failed(reason)
     return isinstance(
         reason,
         urllib3.exceptions.NewConnectionError
@@ -95,3 +98,11 @@ def never_sent(error: requests.RequestException) -> bool:
         | urllib3.exceptions.NameResolutionError
         | urllib3.exceptions.ProxyError,
     )
+
+
+def _handshake_failed(error: urllib3.exceptions.SSLError) -> bool:
+    # A TLS connection that breaks after the request was sent is an SSLError too (unexpected end,
+    # bad record). Only a certificate that is not trusted, or a context that cannot be set up,
+    # proves that nothing was sent.
+    cause = error.args[0] if error.args else None
+    return isinstance(cause, ssl.SSLCertVerificationError | urllib3.exceptions.SSLError)

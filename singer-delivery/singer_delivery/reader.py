@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from io import TextIOWrapper
 from typing import IO, Any
 
 from singer_sdk.exceptions import RecordsWithoutSchemaException
@@ -13,6 +15,21 @@ from singer_sdk.singerlib.encoding import SimpleSingerReader
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
 from singer_delivery.errors import BadInput
+
+_NAME = (str, "a name")
+_OBJECT = (dict, "an object")
+#: What the parts of a message must be (Singer specification).
+_PARTS: Mapping[str, Mapping[str, tuple[Any, str]]] = {
+    "SCHEMA": {
+        "stream": _NAME,
+        "schema": _OBJECT,
+        "key_properties": (list | None, "a list of names"),
+    },
+    "RECORD": {"stream": _NAME, "record": _OBJECT},
+    "STATE": {"value": _OBJECT},
+    "ACTIVATE_VERSION": {"stream": _NAME},
+    "BATCH": {"stream": _NAME},
+}
 
 
 class LineReader(SimpleSingerReader):
@@ -27,7 +44,7 @@ class LineReader(SimpleSingerReader):
     ) -> Counter[str]:
         """Read to the end; returns how many messages of each type there were."""
         counts: Counter[str] = Counter()
-        for number, line in enumerate(file_input or self.default_input, start=1):
+        for number, line in enumerate(_as_utf8(file_input or sys.stdin), start=1):
             if not line.strip():
                 continue
             try:
@@ -55,17 +72,43 @@ def _words(problem: Exception) -> str:
             return str(problem)
 
 
+def _as_utf8(lines: IO[str]) -> IO[str]:
+    """Return the input so that bytes that are no UTF-8 cost their line, whatever the locale is."""
+    if isinstance(lines, TextIOWrapper):
+        lines.reconfigure(encoding="utf-8", errors="surrogateescape")
+    return lines
+
+
 def _message(line: str) -> dict[str, Any]:
     try:
+        line.encode()
         message = json.loads(line, parse_float=Decimal, parse_constant=_no_number)
-    except ValueError as error:
+    except UnicodeEncodeError:
+        msg = "is not a Singer message: it is no UTF-8"
+        raise BadInput(msg) from None
+    except (ValueError, RecursionError) as error:
         where = f" (column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
         msg = f"is not a Singer message: it is no JSON{where}"
         raise BadInput(msg) from None
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         msg = "is not a Singer message: it has no type"
         raise BadInput(msg)
+    _check_shape(message)
     return message
+
+
+def _check_shape(message: Mapping[str, Any]) -> None:
+    """Check what the SDK takes for granted; what is absent it reports itself."""
+    for part, (kind, word) in _PARTS.get(message["type"], {}).items():
+        if part in message and not isinstance(message[part], kind):
+            msg = f"is not a Singer message: its {part} is not {word}"
+            raise BadInput(msg)
+    if message["type"] == "SCHEMA":
+        properties = message.get("schema", {}).get("properties", {})
+        keys = message.get("key_properties") or []
+        if not isinstance(properties, dict) or not all(isinstance(key, str) for key in keys):
+            msg = "is not a Singer message: its schema or key_properties cannot be read"
+            raise BadInput(msg)
 
 
 def _no_number(name: str) -> Any:

@@ -15,6 +15,8 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
+KEY_LENGTH = 255
+
 #: One row a document of one stream towards one remote system: where it stands now.
 #: Times are ISO 8601 text in UTC, equal in SQLite and PostgreSQL.
 documents = Table(
@@ -22,7 +24,7 @@ documents = Table(
     metadata,
     Column("system", String(255), primary_key=True),
     Column("stream", String(255), primary_key=True),
-    Column("key", String(255), primary_key=True),
+    Column("key", String(KEY_LENGTH), primary_key=True),
     Column("natural_key", Text, nullable=False),
     Column("version", Text, nullable=False),
     Column("fingerprint", String(64), nullable=False),

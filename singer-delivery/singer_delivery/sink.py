@@ -21,7 +21,9 @@ BATCH_SIZE = 100
 class DeliverySink(BatchSink):
     """Collects records of one stream and gives every one of them a durable outcome."""
 
-    target: DeliveryTarget
+    def __init__(self, target: DeliveryTarget, *args: Any, **kwargs: Any) -> None:
+        super().__init__(target, *args, **kwargs)
+        self.target = target
 
     @cached_property
     @abstractmethod

@@ -20,7 +20,8 @@ from singer_sdk.target_base import Target
 
 from singer_delivery.delivery import Delivery
 from singer_delivery.document import Status
-from singer_delivery.errors import DeliveryError
+from singer_delivery.errors import BadInput, DeliveryError
+from singer_delivery.http import encode_json
 from singer_delivery.ledger import Ledger
 from singer_delivery.plugin import HTTP_SETTINGS, PlainErrors
 from singer_delivery.reader import LineReader
@@ -43,7 +44,7 @@ DELIVERY_SETTINGS: tuple[th.Property[Any], ...] = (
     LEDGER_SETTING,
     th.Property(
         "max_connections",
-        th.IntegerType,
+        th.IntegerType(minimum=1),
         default=8,
         title="Connections",
         description="How many documents are sent at the same time.",
@@ -59,7 +60,7 @@ DELIVERY_SETTINGS: tuple[th.Property[Any], ...] = (
     ),
     th.Property(
         "max_sends",
-        th.IntegerType,
+        th.IntegerType(minimum=1),
         default=3,
         title="Sends per document",
         description="How often one document is sent in a run when its answer was lost and "
@@ -67,7 +68,7 @@ DELIVERY_SETTINGS: tuple[th.Property[Any], ...] = (
     ),
     th.Property(
         "read_back_wait_seconds",
-        th.IntegerType,
+        th.IntegerType(minimum=0),
         default=2,
         title="Wait before reading back",
         description="Seconds that the target system gets to finish a request whose answer was "
@@ -75,7 +76,7 @@ DELIVERY_SETTINGS: tuple[th.Property[Any], ...] = (
     ),
     th.Property(
         "batch_size_rows",
-        th.IntegerType,
+        th.IntegerType(minimum=1),
         default=BATCH_SIZE,
         title="Batch size",
         description="Records that are checked against the target system together.",
@@ -182,6 +183,32 @@ class DeliveryTarget(PlainErrors, Target):
         if not waiting or overdue:
             self.drain_all()
 
+    def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
+        super()._process_schema_message(message_dict)
+        if self._sinks_to_clear:
+            # A changed schema opens a new sink; the old one's records go first, or a later version
+            # of a document could be overwritten by an earlier one.
+            self.drain_all()
+
+    def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
+        self._check_stream(message_dict)
+        super()._process_activate_version_message(message_dict)
+
+    def _process_batch_message(self, message_dict: dict[str, Any]) -> None:  # noqa: ARG002
+        msg = "is a BATCH message, which is not supported: have the tap send RECORD messages"
+        raise BadInput(msg)
+
+    def _check_stream(self, message_dict: dict[str, Any]) -> None:
+        self._assert_line_requires(message_dict, requires={"stream", "version"})
+        if message_dict["stream"] not in self.mapper.stream_maps:
+            msg = "belongs to a stream that had no SCHEMA"
+            raise BadInput(msg)
+
+    def _write_state_message(self, state: dict[str, Any]) -> None:
+        # The SDK's own json.dumps fails on a number with a fraction, which is a Decimal here.
+        sys.stdout.write(encode_json(state).decode() + "\n")
+        sys.stdout.flush()
+
     def process_endofpipe(self) -> None:
         """Deliver what is left, emit the last STATE, sum up, and fail where something is open."""
         super().process_endofpipe()
@@ -279,7 +306,9 @@ class DeliveryTarget(PlainErrors, Target):
 class ConnectionCheckSink(BatchSink):
     """Checks the connection when Meltano tests a loader, and writes nothing."""
 
-    target: DeliveryTarget
+    def __init__(self, target: DeliveryTarget, *args: Any, **kwargs: Any) -> None:
+        super().__init__(target, *args, **kwargs)
+        self.target = target
 
     def setup(self) -> None:
         """Check the connection; raises DeliveryError."""

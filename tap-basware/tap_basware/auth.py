@@ -1,4 +1,4 @@
-"""Credentials of the Basware API: OAuth2 client credentials, or legacy Basic (reference 1.2, 1.3)."""
+"""Credentials of the API: OAuth2 client credentials, or legacy Basic (reference 1.2, 1.3)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-
 from urllib.parse import urlencode
 
 import requests

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
@@ -142,9 +140,7 @@ class BaswareClient:
     def post(self, path: str, body: Any = None, *, accept: Iterable[int] = ()) -> Receipt:
         """Write; statuses in `accept` count as an answer. Raises ApiError."""
         try:
-            response = self.session.request(
-                "POST", path, json_body=body, accept=frozenset(accept)
-            )
+            response = self.session.request("POST", path, json_body=body, accept=frozenset(accept))
         except AccessDenied as error:
             raise _with_scope(error, scope(path, "write")) from error
         return Receipt(response.status_code, request_id(response) or "")
@@ -216,7 +212,7 @@ def records(response: requests.Response, envelope: str, *, single: str = "") -> 
     With `single`, an object that has this key is itself the one record. Raises Refused when the
     body is something else.
     """
-    body = _body(response)
+    body = decode_json(response)
     match body:
         case None | {} if not body:
             found: Any = []
@@ -232,19 +228,6 @@ def records(response: requests.Response, envelope: str, *, single: str = "") -> 
         msg = f"{_address(response)}: the answer holds no list {envelope!r}; is it Basware's API?"
         raise Refused(msg, status=response.status_code)
     return found
-
-
-def _body(response: requests.Response) -> Any:
-    try:
-        return json.loads(response.content, parse_float=Decimal, parse_constant=_no_number)
-    except ValueError:
-        decode_json(response)  # raises, in words, when it is no JSON at all
-        msg = f"{_address(response)}: the answer holds NaN or Infinity where a number belongs"
-        raise Refused(msg, status=response.status_code) from None
-
-
-def _no_number(name: str) -> Any:
-    raise ValueError(name)
 
 
 def _address(response: requests.Response) -> str:

@@ -40,30 +40,28 @@ def error_text(response: requests.Response) -> str:
     body = _json(response)
     if body is None:
         return _markup(response)
-    text = "; ".join(dict.fromkeys(_statements(body)))
+    text = "; ".join(filter(None, dict.fromkeys(_statements(body))))
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def _statements(body: Any) -> Iterator[str]:
-    match body:
-        case str() if body.strip():
-            yield _line(body)
-        case {"errors": [_, *_] as errors}:
-            for error in errors:
-                yield from _entry(error)
-        case {"errorMessages": [_, *_] as messages}:
-            for message in messages:
-                yield from _entry(message)
-        case {"detail": [_, *_] as problems}:
-            for problem in problems:
-                yield from _validation(problem)
-        case {"error": str() as error}:
-            description = body.get("error_description")
-            yield _line(f"{error}: {description}" if description else error)
-        case dict():
-            for name in ("message", "detail", "Message"):
-                if isinstance(body.get(name), str) and body[name].strip():
-                    yield _line(body[name])
+    """Yield what an error body states; each service has its own form (reference 4.3)."""
+    if isinstance(body, str):
+        yield _line(body)
+    if not isinstance(body, dict):
+        return
+    for error in [*_list(body, "errors"), *_list(body, "errorMessages")]:
+        yield from _entry(error)
+    for problem in _list(body, "detail"):
+        yield from _validation(problem)
+    for name in ("error", "error_description", "message", "Message", "detail"):
+        if isinstance(body.get(name), str):
+            yield _line(body[name])
+
+
+def _list(body: dict[str, Any], name: str) -> list[Any]:
+    found = body.get(name)
+    return found if isinstance(found, list) else []
 
 
 def _entry(error: Any) -> Iterator[str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import msal
 import requests
+from msal.exceptions import MsalError
 from requests.adapters import HTTPAdapter
 from singer_delivery.errors import AccessDenied, ApiError, SetupError, Unavailable
 from singer_delivery.http import HttpOptions, Origin, describe_failure
@@ -57,23 +58,35 @@ def default_scope(environment: str) -> str:
     return f"{Origin.of(environment)}/.default"
 
 
+class HttpClient(Protocol):
+    """What MSAL sends its requests through; see `TokenHttp`."""
+
+    def get(self, url: str, **kwargs: Any) -> Any:
+        """Send a GET."""
+        ...
+
+    def post(self, url: str, **kwargs: Any) -> Any:
+        """Send a POST."""
+        ...
+
+
 class EntraTokens:
     """Callable that asks Entra for a new token, for BearerCredentials; it caches nothing itself.
 
     Raises AccessDenied (with the remedy in words), Unavailable or SetupError.
     """
 
-    def __init__(self, app: EntraApp, options: HttpOptions | None = None) -> None:
+    def __init__(self, app: EntraApp, http: HttpClient) -> None:
         self._app = app
-        self._http = TokenHttp(options or HttpOptions())
+        self._http = http
         self._origin = Origin.of(app.authority)
 
     def __call__(self) -> Token:
         """Return a fresh token; safe to repeat, a token request changes nothing."""
         try:
             answer = self._application().acquire_token_for_client(scopes=[self._app.scope])
-        except requests.HTTPError as error:
-            raise self._unavailable(f"answers {error.response.status_code}") from None
+        except MsalError as error:  # a status of 500 or more, after all retries
+            raise self._unavailable(str(error)) from None
         except requests.RequestException as error:
             raise self._unavailable(describe_failure(error)) from None
         except (ValueError, RuntimeError) as error:
@@ -127,7 +140,8 @@ class TokenHttp:
         self._options = options
         self._session = requests.Session()
         retries = Retry(
-            total=3,
+            total=min(3, options.max_attempts - 1),
+            other=0,  # a certificate that is not trusted stays so
             backoff_factor=0.5,
             status_forcelist=(429, 500, 502, 503, 504),
             allowed_methods=None,

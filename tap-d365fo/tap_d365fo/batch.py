@@ -10,7 +10,7 @@ import io
 import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.message import Message
 from typing import Any
 
@@ -20,6 +20,8 @@ from singer_delivery.http import encode_json
 
 #: Operations that F&O takes in one $batch request.
 MAX_OPERATIONS = 5000
+#: The server's clock, which a Retry-After date is measured against, and its correlation id.
+SHARED = ("Date", "ms-dyn-aid")
 STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)? (\d{3})(?: (.*))?$")
 
 
@@ -54,16 +56,17 @@ class PartResponse:
     content_id: str | None = None
     reason: str = ""
 
-    def as_response(self, outer: requests.Response) -> requests.Response:
+    def within(self, outer: requests.Response) -> PartResponse:
+        """Return it with the headers that F&O sends once, for the batch as a whole."""
+        shared = {name: outer.headers[name] for name in SHARED if name in outer.headers}
+        return replace(self, headers=CaseInsensitiveDict({**shared, **self.headers}))
+
+    def as_response(self) -> requests.Response:
         """Return it as an answer of its own, so that one error table serves both."""
         response = requests.Response()
         response.status_code = self.status
         response.reason = self.reason
-        response.url = outer.url
         response.headers = CaseInsensitiveDict(self.headers)
-        for name in ("Date", "ms-dyn-aid"):
-            if name not in response.headers and name in outer.headers:
-                response.headers[name] = outer.headers[name]
         response.raw = io.BytesIO(self.body)
         return response
 

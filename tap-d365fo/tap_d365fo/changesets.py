@@ -106,8 +106,9 @@ class ChangesetSender:
         return self.session.request("POST", "$batch", data=body, headers=headers)
 
     def _judge(
-        self, changeset: Changeset, parts: list[PartResponse], outer: requests.Response
+        self, changeset: Changeset, answers: list[PartResponse], outer: requests.Response
     ) -> Judgement:
+        parts = [part.within(outer) for part in answers]
         failed = [part for part in parts if part.status >= 400]
         if not failed and len(parts) == len(changeset.operations):
             return Judgement(ChangesetResult(tuple(_in_order(parts))))
@@ -115,7 +116,7 @@ class ChangesetSender:
             # Neither whole nor refused: not what a transaction can be.
             done = f"{len(parts) - len(failed)} of {len(changeset.operations)} operations done"
             return self._in_doubt(outer, f"the answer reports {done}")
-        answer = failed[0].as_response(outer)
+        answer = failed[0].as_response()
         action = self.session.table.for_response("POST", answer)
         return Judgement(
             ChangesetResult(error=self._error(answer, action)),

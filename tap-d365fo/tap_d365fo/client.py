@@ -20,8 +20,8 @@ from tap_d365fo.errors import (
     BusinessRefusal,
     FinOpsErrorTable,
     explain,
+    is_absence,
     is_missing_for_update,
-    read_problem,
     refusal,
 )
 from tap_d365fo.lookup import WantedKeys
@@ -152,19 +152,23 @@ class D365Client(ApiSession):
         if not odata.is_safe_in_path(key):
             return next(self.lookup(entity_set, [key], select=select), None)
         url = self.url(entity_set, key, {"$select": select, **ALL_COMPANIES})
-        response = self.get(url, accept=frozenset({404}))
+        response = self._unless_absent("GET", url)
+        return None if response is None else dict(decode_json(response))
+
+    def _unless_absent(self, method: str, url: str) -> requests.Response | None:
+        """Send a request for one row; None where the answer says that there is none."""
+        response = self.request(method, url, accept=frozenset({404}))
         if response.status_code != 404:
-            return dict(decode_json(response))
-        reason = read_problem(response).text
-        if "segment" in reason:  # there is no such set at all
-            msg = f"{self.environment}: {reason}"
-            raise Refused(msg, status=404, request_id=self.request_id(response))
-        return None
+            return response
+        if is_absence(response):
+            return None
+        msg = f"{method} {url.partition('?')[0]}: 404 {self.explain(response)}"
+        raise Refused(msg, status=404, request_id=self.request_id(response))
 
     def count(self, entity_set: str, *, filter: str = "") -> int:  # noqa: A002
         """Return the number of rows in all companies."""
         url = self.url(f"{entity_set}/$count", options={"$filter": filter, **ALL_COMPANIES})
-        text = self.get(url, headers={"Accept": "text/plain"}).content.decode("utf-8-sig").strip()
+        text = self.get(url, headers={"Accept": "*/*"}).content.decode("utf-8-sig").strip()
         if not text.isdigit():
             msg = f"{self.environment} answered a count of {entity_set} with something else"
             raise Refused(msg)
@@ -192,12 +196,11 @@ class D365Client(ApiSession):
     def delete(self, entity_set: str, key: Key) -> bool:
         """Delete a row; return False where it was not there (any more)."""
         try:
-            response = self.request("DELETE", self.url(entity_set, key), accept=frozenset({404}))
+            return self._unless_absent("DELETE", self.url(entity_set, key)) is not None
         except BusinessRefusal as error:
             if is_missing_for_update(error.problem):
                 return False
             raise
-        return response.status_code != 404
 
     def creation(self, entity_set: str, row: Mapping[str, Any]) -> Operation:
         """Return the operation that creates a row, for a changeset."""

@@ -63,11 +63,13 @@ class DimensionFormat:
             raise Rejected(msg)
         if not given:
             return ""
-        empty = ("", "")
-        return self.delimiter.join(
-            escape(given.get(segment.casefold(), empty)[1], self.delimiter)
-            for segment in self.segments
-        )
+        parts = [given.get(segment.casefold(), ("", ""))[1] for segment in self.segments]
+        text = self.delimiter.join(escape(part, self.delimiter) for part in parts)
+        if split(text, self.delimiter) != parts:
+            # A value that ends in half of a double delimiter: no escaping tells them apart.
+            msg = f"dimension values {parts} cannot be told apart in {text!r}: change the delimiter"
+            raise Rejected(msg)
+        return text
 
     def parse(self, text: str) -> dict[str, str]:
         """Return the values of a display value by segment name; missing segments are empty.
@@ -143,33 +145,14 @@ def delimiter_text(delimiter: str) -> str:
 
 
 def escape(value: str, delimiter: str) -> str:
-    r"""Escape a value: a backslash before each delimiter and backslash in it (`US\-108`).
-
-    With a double delimiter, one of its characters at either end would run into the delimiter
-    beside it, so it is escaped as well.
-    """
-    text = value.replace("\\", "\\\\").replace(delimiter, f"\\{delimiter}")
-    if len(delimiter) == 1:
-        return text
-    character = delimiter[0]
-    if text.startswith(character):
-        text = f"\\{text}"
-    if text.endswith(character) and not _ends_escaped(text, delimiter):
-        text = f"{text[:-1]}\\{character}"
-    return text
-
-
-def _ends_escaped(text: str, delimiter: str) -> bool:
-    before = text[: -len(delimiter)] if text.endswith(delimiter) else text[:-1]
-    return (len(before) - len(before.rstrip("\\"))) % 2 == 1
+    r"""Put a backslash before each delimiter and each backslash in a value (`US\-108`)."""
+    return value.replace("\\", "\\\\").replace(delimiter, f"\\{delimiter}")
 
 
 def split(text: str, delimiter: str) -> list[str]:
     """Split a display value at its delimiters and undo the escaping of each segment."""
-    token = re.compile(
-        rf"\\(?P<escaped>{re.escape(delimiter)}|.)|(?P<end>{re.escape(delimiter)})|(?P<plain>.)",
-        re.DOTALL,
-    )
+    mark = re.escape(delimiter)
+    token = re.compile(rf"\\(?P<escaped>{mark}|\\)|(?P<end>{mark})|(?P<plain>.)", re.DOTALL)
     segments = [""]
     for found in token.finditer(text):
         if found["end"]:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from singer_delivery.errors import Refused
@@ -89,6 +90,8 @@ class FinOpsErrorTable(ErrorTable):
 
     def for_response(self, method: str, response: requests.Response) -> Action:
         """Return what this answer asks for."""
+        if response.is_redirect:
+            return Action.DENY  # to a sign-in page, or from an address that is not the exact one
         if response.status_code in {400, 412, 500}:
             problem = read_problem(response)
             if is_update_conflict(problem):
@@ -115,6 +118,9 @@ def is_update_conflict(problem: Problem) -> bool:
 
 def explain(response: requests.Response) -> str:
     """Return why F&O refused, in words; for ApiSession."""
+    if response.is_redirect:
+        target = urlsplit(response.headers["Location"]).netloc or "another page"
+        return f"leads to {target}: is base_url the exact address of the environment?"
     text = read_problem(response).text
     match response.status_code:
         case 403:
@@ -128,6 +134,16 @@ def explain(response: requests.Response) -> str:
             return text or "not found"
         case _:
             return text or response.reason or "no reason given"
+
+
+def is_absence(response: requests.Response) -> bool:
+    """Tell whether a 404 means that there is no such row.
+
+    F&O answers an empty or short body then; a web page comes from a gateway before a stopped
+    environment, and an unknown set is named as a segment.
+    """
+    page = response.content.lstrip().startswith(b"<")
+    return response.status_code == 404 and not page and "segment" not in read_problem(response).text
 
 
 def read_problem(response: requests.Response) -> Problem:

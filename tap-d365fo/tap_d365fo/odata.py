@@ -80,7 +80,7 @@ def compare(field: str, operator: str, value: Any) -> str:
 
 
 def eq(field: str, value: Any) -> str:
-    """Return `field eq literal`. A `*` in the value is a wildcard to F&O: look again at each row."""
+    """Return `field eq literal`; to F&O a `*` in the value is a wildcard: see `WantedKeys`."""
     return compare(field, "eq", value)
 
 

@@ -13,7 +13,7 @@ from singer_delivery.plugin import HTTP_SETTINGS, http_options
 from singer_delivery.tokens import BearerCredentials
 from singer_sdk import typing as th
 
-from tap_d365fo.auth import PUBLIC_AUTHORITY, EntraApp, EntraTokens, default_scope
+from tap_d365fo.auth import PUBLIC_AUTHORITY, EntraApp, EntraTokens, TokenHttp, default_scope
 from tap_d365fo.client import D365Client
 
 #: Commercial, US government and China clouds; names are never built from parts.
@@ -94,7 +94,7 @@ def environment_url(text: str, *, allow_other_hosts: bool = False) -> str:
 
     A trailing slash and the path /data, as people copy them, are tolerated.
     """
-    origin = Origin.of(text.strip())
+    origin = _origin("base_url", text.strip())
     parts = urlsplit(text.strip())
     known = DYNAMICS_HOST.search(origin.host) or origin.host in LOOPBACK
     if not known and not allow_other_hosts:
@@ -109,6 +109,20 @@ def environment_url(text: str, *, allow_other_hosts: bool = False) -> str:
     return str(origin)
 
 
+def _origin(setting: str, url: str) -> Origin:
+    try:
+        return Origin.of(url)
+    except SetupError as error:
+        msg = f"{setting}: {error}"
+        raise SetupError(msg) from None
+
+
+def configured_environment(config: Mapping[str, Any]) -> str:
+    """Return the origin of the configured environment: the ledger's name for it."""
+    allow = bool(config.get("allow_other_hosts"))
+    return environment_url(config["base_url"], allow_other_hosts=allow)
+
+
 def build_client(config: Mapping[str, Any], *, connections: int = 8) -> D365Client:
     """Return the client that CONNECTION_SETTINGS describe; nothing is sent yet.
 
@@ -118,20 +132,20 @@ def build_client(config: Mapping[str, Any], *, connections: int = 8) -> D365Clie
     if missing:
         msg = f"not set: {', '.join(missing)}"
         raise SetupError(msg)
-    environment = environment_url(
-        config["base_url"], allow_other_hosts=bool(config.get("allow_other_hosts"))
-    )
+    environment = configured_environment(config)
+    authority = config.get("authority") or PUBLIC_AUTHORITY
+    _origin("authority", authority)
     options = http_options(config, connections=connections)
     app = EntraApp(
         tenant_id=config["tenant_id"],
         client_id=config["client_id"],
         credential=config["client_secret"],
         scope=config.get("scope") or default_scope(environment),
-        authority=config.get("authority") or PUBLIC_AUTHORITY,
+        authority=authority,
     )
     return D365Client(
         base_url=f"{environment}/data",
-        credentials=BearerCredentials(EntraTokens(app, options)),
+        credentials=BearerCredentials(EntraTokens(app, TokenHttp(options))),
         options=options,
         max_lookup_rows=config.get("max_lookup_rows") or 40,
         max_url_length=config.get("max_url_length") or 6000,

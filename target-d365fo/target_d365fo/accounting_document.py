@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -66,10 +66,8 @@ def _invoice(document: Mapping[str, Any], fields: Fields, entity: EntityMapping)
         reject("the invoice has no supplier", IN_BASWARE)
     currency = entity.currency(fields.text("currencyCode")).upper()
     sign = _sign(fields, entity)
-    lines = tuple(
-        _line(document, row, position, entity, currency, sign)
-        for position, row in enumerate(_rows(fields), start=1)
-    )
+    coding = Coding(document, entity, currency, sign)
+    lines = tuple(coding.line(row, position) for position, row in enumerate(_rows(fields), 1))
     if not lines:
         reject("the invoice has no coding rows", "code it in Basware and transfer it again")
     return checked(
@@ -117,112 +115,104 @@ def _rows(fields: Fields) -> list[Mapping[str, Any]]:
     return rows
 
 
-def _line(
-    document: Mapping[str, Any],
-    row: Mapping[str, Any],
-    position: int,
-    entity: EntityMapping,
-    currency: str,
-    sign: Decimal,
-) -> InvoiceLine:
-    fields = Fields(row, f"coding row {position}: ")
-    groups = entity.tax_groups(fields.text("taxCode") or Fields(document).text("taxCode"))
-    amounts = _amounts(fields, position, entity, currency, sign)
-    common = replace(
-        amounts,
-        description=entity.line_description(document, row, LINE_DESCRIPTION_LENGTH),
-        item_number=_chosen(fields, entity.line.item_number),
-        unit=entity.unit(_chosen(fields, entity.line.unit)),
-        sales_tax_group=groups.sales_tax_group or "",
-        item_sales_tax_group=groups.item_sales_tax_group or "",
-        fields=entity.line_fields(document, row),
-    )
-    order, order_line = _purchase_order(fields, position, entity)
-    if order:
-        # The order line knows account and dimensions; sending them again could contradict it.
-        return replace(common, purchase_order=order, purchase_line_number=order_line)
-    return _coded(common, row, position, entity)
+@dataclass(frozen=True)
+class Coding:
+    """What the coding rows of one document become lines by."""
 
+    document: Mapping[str, Any]
+    entity: EntityMapping
+    currency: str
+    sign: Decimal
 
-def _amounts(
-    fields: Fields, position: int, entity: EntityMapping, currency: str, sign: Decimal
-) -> InvoiceLine:
-    written = fields.required_amount("netTotal", IN_BASWARE)
-    try:
-        net = sign * in_currency(written, currency)
-    except ValueError as error:
-        reject(f"coding row {position}: net amount {error}", IN_BASWARE)
-    name = entity.line.quantity
-    quantity = fields.amount(name) if name else None
-    price = price_of(net, _quantity(quantity, net, fields, entity))
-    return InvoiceLine(
-        line_number=position,
-        quantity=price.quantity,
-        unit_price=price.unit_price,
-        price_unit=price.price_unit,
-        net_amount=net,
-        tax_amount=sign * (fields.amount("taxSum") or ZERO),
-    )
-
-
-def _quantity(
-    quantity: Decimal | None, net: Decimal, fields: Fields, entity: EntityMapping
-) -> Decimal:
-    """Return the quantity, 1 where the row has none.
-
-    A row without amount and quantity that is matched to an order takes nothing from it.
-    """
-    if quantity:
-        return quantity
-    if not net and _chosen(fields, entity.line.purchase_order):
-        return ZERO
-    return Decimal(1)
-
-
-def _purchase_order(
-    fields: Fields, position: int, entity: EntityMapping
-) -> tuple[str, int | None]:
-    order = _chosen(fields, entity.line.purchase_order)
-    order_line = _chosen(fields, entity.line.purchase_line_number)
-    if SEVERAL.search(order) or SEVERAL.search(order_line):
-        reject(
-            f"coding row {position} is matched to several order lines ({order[:40]} "
-            f"{order_line[:40]})",
-            "match each row to one order line in Basware",
+    def line(self, row: Mapping[str, Any], position: int) -> InvoiceLine:
+        """Return the line of a coding row; raises Rejected or MappingHole."""
+        entity = self.entity
+        fields = Fields(row, f"coding row {position}: ")
+        code = fields.text("taxCode") or Fields(self.document).text("taxCode")
+        groups = entity.tax_groups(code)
+        line = replace(
+            self._amounts(fields, position),
+            description=entity.line_description(self.document, row, LINE_DESCRIPTION_LENGTH),
+            item_number=_chosen(fields, entity.line.item_number),
+            unit=entity.unit(_chosen(fields, entity.line.unit)),
+            sales_tax_group=groups.sales_tax_group or "",
+            item_sales_tax_group=groups.item_sales_tax_group or "",
+            fields=entity.line_fields(self.document, row),
         )
-    if order and not order_line:
-        reject(
-            f"coding row {position} names purchase order {order} without an order line",
-            "match it to an order line in Basware, or take the order off the row",
-        )
-    if order_line and not order:
-        reject(
-            f"coding row {position} names order line {order_line} without a purchase order",
-            "match it to a purchase order in Basware",
-        )
-    number = fields.whole(entity.line.purchase_line_number or "") if order_line else None
-    return order, number
+        order, order_line = self._purchase_order(fields, position)
+        if order:
+            # The order line knows account and dimensions; sending them too could contradict it.
+            return replace(line, purchase_order=order, purchase_line_number=order_line)
+        return self._coded(line, row, position)
 
-
-def _coded(
-    line: InvoiceLine, row: Mapping[str, Any], position: int, entity: EntityMapping
-) -> InvoiceLine:
-    account = entity.main_account(row)
-    category = entity.procurement.category(row) if entity.procurement else None
-    if not (account or category or line.item_number):
-        reject(
-            f"coding row {position} has no account and no purchase order",
-            "code it in Basware and transfer it again",
+    def _amounts(self, fields: Fields, position: int) -> InvoiceLine:
+        written = fields.required_amount("netTotal", IN_BASWARE)
+        try:
+            net = self.sign * in_currency(written, self.currency)
+        except ValueError as error:
+            reject(f"coding row {position}: net amount {error}", IN_BASWARE)
+        price = price_of(net, self._quantity(fields, net))
+        return InvoiceLine(
+            line_number=position,
+            quantity=price.quantity,
+            unit_price=price.unit_price,
+            price_unit=price.price_unit,
+            net_amount=net,
+            tax_amount=self.sign * (fields.amount("taxSum") or ZERO),
         )
-    return replace(
-        line,
-        main_account=account,
-        dimensions=entity.dimension_values(row),
-        procurement_category=category or "",
-        procurement_category_hierarchy=(
-            entity.procurement.hierarchy if category and entity.procurement else ""
-        ),
-    )
+
+    def _quantity(self, fields: Fields, net: Decimal) -> Decimal:
+        """Return the quantity, 1 where the row has none.
+
+        A row without amount and quantity that is matched to an order takes nothing from it.
+        """
+        name = self.entity.line.quantity
+        quantity = fields.amount(name) if name else None
+        if quantity:
+            return quantity
+        if not net and _chosen(fields, self.entity.line.purchase_order):
+            return ZERO
+        return Decimal(1)
+
+    def _purchase_order(self, fields: Fields, position: int) -> tuple[str, int | None]:
+        order = _chosen(fields, self.entity.line.purchase_order)
+        order_line = _chosen(fields, self.entity.line.purchase_line_number)
+        if SEVERAL.search(order) or SEVERAL.search(order_line):
+            reject(
+                f"coding row {position} is matched to several order lines ({order[:40]} "
+                f"{order_line[:40]})",
+                "match each row to one order line in Basware",
+            )
+        if order and not order_line:
+            reject(
+                f"coding row {position} names purchase order {order} without an order line",
+                "match it to an order line in Basware, or take the order off the row",
+            )
+        if order_line and not order:
+            reject(
+                f"coding row {position} names order line {order_line} without a purchase order",
+                "match it to a purchase order in Basware",
+            )
+        name = self.entity.line.purchase_line_number
+        return order, fields.whole(name) if name and order_line else None
+
+    def _coded(self, line: InvoiceLine, row: Mapping[str, Any], position: int) -> InvoiceLine:
+        account = self.entity.main_account(row)
+        procurement = self.entity.procurement
+        category = (procurement.category(row) if procurement else None) or ""
+        hierarchy = procurement.hierarchy if procurement and category else ""
+        if not (account or category or line.item_number):
+            reject(
+                f"coding row {position} has no account and no purchase order",
+                "code it in Basware and transfer it again",
+            )
+        return replace(
+            line,
+            main_account=account,
+            dimensions=self.entity.dimension_values(row),
+            procurement_category=category,
+            procurement_category_hierarchy=hierarchy,
+        )
 
 
 def _tax(fields: Fields, lines: tuple[InvoiceLine, ...], sign: Decimal) -> Decimal:

@@ -6,12 +6,8 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
 #: ISO 4217 minor units where they are not two.
-MINOR_UNITS = {
-    **dict.fromkeys(
-        "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0
-    ),
-    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
-}
+WHOLE = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
+THOUSANDTHS = "BHD IQD JOD KWD LYD OMR TND"
 #: JSON numbers that were binary fractions on their way carry noise such as 1160.0000000000002.
 NOISE = Decimal("0.000001")
 #: Decimals that a unit price may have before it is given per several units instead.
@@ -20,7 +16,8 @@ PRICE_DECIMALS = 6
 
 def minor_units(currency: str) -> int:
     """Return how many decimals an amount in this currency has."""
-    return MINOR_UNITS.get(currency.upper(), 2)
+    code = currency.upper()
+    return 0 if code in WHOLE.split() else 3 if code in THOUSANDTHS.split() else 2
 
 
 def in_currency(amount: Decimal, currency: str) -> Decimal:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, NoReturn
 
 from target_d365fo.invoice import reject
 
@@ -44,23 +44,21 @@ class Fields:
         exponent). A binary float is refused: its decimals are not those that were written.
         """
         value = self._record.get(name)
-        match value:
-            case None | "":
-                return None
-            case bool():
-                return self._refuse(name, value, "is no number", "send a number")
-            case int():
-                return Decimal(value)
-            case Decimal() if value.is_finite():
-                return value
-            case float():
-                return self._refuse(
-                    name, value, "is a binary float, which is not exact", "send a decimal number"
-                )
-            case str() if NUMBER.fullmatch(value.strip()):
-                return Decimal(value.strip())
-            case _:
-                return self._refuse(name, value, "is no number", "write it like 1234.56")
+        if value is None or value == "":
+            return None
+        if isinstance(value, float):
+            self._refuse(
+                name, value, "is a binary float, which is not exact", "send a decimal number"
+            )
+        text = value.strip() if isinstance(value, str) else value
+        if isinstance(text, str) and not NUMBER.fullmatch(text):
+            self._refuse(name, value, "is no number", "write it like 1234.56")
+        if isinstance(text, bool) or not isinstance(text, str | int | Decimal):
+            self._refuse(name, value, "is no number", "send a number")
+        number = Decimal(text)
+        if not number.is_finite():
+            self._refuse(name, value, "is no number", "send a number")
+        return number
 
     def required_amount(self, name: str, remedy: str) -> Decimal:
         """Return the number; raises Rejected with the remedy when it is missing."""
@@ -90,14 +88,14 @@ class Fields:
             year, month, day = (int(match[n]) for n in (1, 2, 3)) if match else (0, 0, 0)
             return date(year, month, day)
         except ValueError:
-            return self._refuse(name, value, "is no date", "write it like 2026-01-31")
+            self._refuse(name, value, "is no date", "write it like 2026-01-31")
 
     def flag(self, name: str) -> bool:
         """Return true or false; a missing flag is false."""
         value = self._record.get(name)
-        if value is None or isinstance(value, bool):
-            return bool(value)
-        return self._refuse(name, value, "is neither true nor false", "send true or false")
+        if value is not None and not isinstance(value, bool):
+            self._refuse(name, value, "is neither true nor false", "send true or false")
+        return bool(value)
 
     def names(self, name: str) -> dict[str, Any]:
         """Return an object of values by name; empty when missing."""
@@ -117,6 +115,6 @@ class Fields:
             self._refuse(name, value, "is no list of rows", "send a list of objects")
         return list(value)
 
-    def _refuse(self, name: str, value: object, problem: str, remedy: str) -> Any:
+    def _refuse(self, name: str, value: object, problem: str, remedy: str) -> NoReturn:
         shown = repr(value) if len(repr(value)) <= 40 else f"{repr(value)[:39]}…"
-        return reject(f"{self._where}{name} {shown} {problem}", remedy)
+        reject(f"{self._where}{name} {shown} {problem}", remedy)

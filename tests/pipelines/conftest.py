@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from sandbox.environment import plugin_environment
 from sandbox.server import Sandbox
 
 ROOT = Path(__file__).parents[2]
@@ -52,7 +51,7 @@ class Meltano:
     def _environment(self) -> dict[str, str]:
         return {
             **os.environ,
-            **plugin_environment(self.sandbox),
+            **self.sandbox.environment(),
             "MELTANO_ENVIRONMENT": "sandbox",
             "MELTANO_DATABASE_URI": f"sqlite:///{self.directory}/meltano.db",
             "MELTANO_AUTO_INSTALL": "false",

@@ -1,4 +1,4 @@
-"""The two error dialects of Basware (reference 4.3): what a handler raises, and how it is worded."""
+"""The error dialects of Basware (reference 4.3): what a handler raises, how it is worded."""
 
 from __future__ import annotations
 

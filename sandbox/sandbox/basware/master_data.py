@@ -108,9 +108,7 @@ class MasterData:
         self._refuse_duplicates(resource, entities)
         return self._save(resource, request_id, "POST", entities)
 
-    def patch(
-        self, resource: Resource, request_id: str, key: str, body: object
-    ) -> dict[str, Any]:
+    def patch(self, resource: Resource, request_id: str, key: str, body: object) -> dict[str, Any]:
         """Merge one entity into the stored one; the result. Raises 400, 404."""
         changes = self._checked_one(resource, body, partial=True)
         record = self.store(resource).records.get(key)
@@ -132,7 +130,9 @@ class MasterData:
         for number, value in enumerate(body):
             entity, messages = self._read(resource, value)
             entities.append(entity)
-            errors += [_schema_error(entity, resource.key, f"[{number}] {text}") for text in messages]
+            errors += [
+                _schema_error(entity, resource.key, f"[{number}] {text}") for text in messages
+            ]
         if errors:  # the whole request is refused (4.3)
             raise BaswareError(400, errors)
         return entities
@@ -142,7 +142,9 @@ class MasterData:
     ) -> dict[str, Any]:
         entity, messages = self._read(resource, body, partial=partial)
         if messages:
-            raise BaswareError(400, [_schema_error(entity, resource.key, text) for text in messages])
+            raise BaswareError(
+                400, [_schema_error(entity, resource.key, text) for text in messages]
+            )
         return entity
 
     def _read(
@@ -157,9 +159,7 @@ class MasterData:
         for entity in entities:
             key = entity[resource.key]
             if key in seen:
-                raise refused(
-                    409, "CONFLICT_IN_POST", f"{resource.key} occurs more than once", key
-                )
+                raise refused(409, "CONFLICT_IN_POST", f"{resource.key} occurs more than once", key)
             seen.add(key)
             for company in companies_of(entity):
                 owner = taken.setdefault((company, entity.get(resource.code or "")), key)
@@ -206,7 +206,9 @@ class MasterData:
             item.status = "NotProcessed"
         elif unknown and self._switches.check_company_codes:
             item.status = "Error"
-            item.message = f"Record skipped, wrong or missing CompanyCode: {', '.join(sorted(unknown))}"
+            item.message = (
+                f"Record skipped, wrong or missing CompanyCode: {', '.join(sorted(unknown))}"
+            )
         return item
 
     def _merge(self, stored: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -250,6 +252,4 @@ def _list_key(resource: Resource) -> str | None:
 
 def _schema_error(entity: dict[str, Any], key: str, message: str) -> ErrorEntry:
     code = entity.get(key)
-    return ErrorEntry(
-        "SCHEMA_VALIDATION_ERROR", message, code if isinstance(code, str) else None
-    )
+    return ErrorEntry("SCHEMA_VALIDATION_ERROR", message, code if isinstance(code, str) else None)

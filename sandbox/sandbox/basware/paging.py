@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -117,7 +118,7 @@ class Continuations:
 
     def _drop_expired(self, now: datetime) -> None:
         # insertion order is expiry order, unless the lifetime was changed on the way
-        for token, found in list(self._open.items())[:2]:
+        for token, found in list(islice(self._open.items(), 2)):
             if found.expires <= now:
                 del self._open[token]
 

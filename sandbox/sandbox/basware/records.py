@@ -73,9 +73,7 @@ def companies_of(content: dict[str, Any]) -> set[str]:
     return {code for code in codes | {content.get("companyCode")} if code}
 
 
-def updated_after(
-    moment: datetime | None, *, inclusive: bool
-) -> Callable[[datetime], bool]:
+def updated_after(moment: datetime | None, *, inclusive: bool) -> Callable[[datetime], bool]:
     """The `lastUpdated` filter; without a moment it lets everything pass."""
     if moment is None:
         return lambda _updated: True

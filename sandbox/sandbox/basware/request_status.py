@@ -108,7 +108,9 @@ class LoggedRequest:
     def as_json(self, now: datetime, *, ignore_successful: bool) -> dict[str, Any]:
         """The ConsumerLogEventUserView."""
         status, updated = self.status(now), stamp(self.updated(now))
-        items = [item.as_json(item.status if self.settled(now) else "InProgress") for item in self.items]
+        items = [
+            item.as_json(item.status if self.settled(now) else "InProgress") for item in self.items
+        ]
         if ignore_successful:
             items = [item for item in items if item["status"] not in {"Success", "NotProcessed"}]
         entry: dict[str, Any] = {
@@ -203,7 +205,9 @@ class RequestLog:
         for request in requests:
             if request.status(now) not in {"Success", "Error"}:
                 raise refused(
-                    405, "METHOD_NOT_ALLOWED", f"Request {request.request_id} is {request.status(now)}"
+                    405,
+                    "METHOD_NOT_ALLOWED",
+                    f"Request {request.request_id} is {request.status(now)}",
                 )
         for request in requests:
             request.acknowledged = now

@@ -1,4 +1,4 @@
-"""What Basware's entities consist of, as compact facts: name, type, length, range, values, required.
+"""What Basware's entities consist of, as compact facts: type, length, range, values, required.
 
 `schemas.json` holds them, one line of text a field:
 

@@ -1,4 +1,4 @@
-"""Switches of the Basware side: what its documentation leaves open, each with the best inference."""
+"""Switches of the Basware side: what its documentation leaves open, with the best inference."""
 
 from __future__ import annotations
 

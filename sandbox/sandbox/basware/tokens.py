@@ -1,4 +1,4 @@
-"""OAuth2 client credentials of Basware (reference 1.2): signed access tokens and who may do what."""
+"""OAuth2 client credentials of Basware (reference 1.2): signed tokens and who may do what."""
 
 from __future__ import annotations
 
@@ -35,7 +35,11 @@ _THREE = (
 )
 SCOPES = frozenset(
     {f"{api}.{right}" for api in _THREE.split() for right in ("read", "write", "delete")}
-    | {f"{api}.{right}" for api in ("applicationGroups", "companies") for right in ("read", "write")}
+    | {
+        f"{api}.{right}"
+        for api in ("applicationGroups", "companies")
+        for right in ("read", "write")
+    }
     | {"requestStatus.read", "requestStatus.write", "tasks.read", "taskStatus.read"}
 )
 

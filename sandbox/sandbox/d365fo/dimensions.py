@@ -99,7 +99,9 @@ def _check(change: Change, name: str, kind: str, word: str) -> None:
     segments = split_segments(text, delimiter)
     missing = len(names) - len(segments)
     if missing > 0 and change.state.switches.short_dimension_strings == "error":
-        message = f"The value '{text}' has {len(segments)} of the {len(names)} segments of the format"
+        message = (
+            f"The value '{text}' has {len(segments)} of the {len(names)} segments of the format"
+        )
         raise field_invalid(change.entity, name, message, "Error")
     segments = (segments + [""] * missing)[: len(names)]  # segments beyond the format are ignored
     for dimension, value in zip(names, segments, strict=True):
@@ -113,7 +115,9 @@ def _check(change: Change, name: str, kind: str, word: str) -> None:
 def _check_main_account(change: Change, name: str, account: str) -> None:
     ledger = change.state.first("Ledgers", LegalEntityId=change.company)
     chart = ledger.values["ChartOfAccounts"] if ledger else ""
-    record = change.state.find_key("MainAccounts", {"ChartOfAccounts": chart, "MainAccountId": account})
+    record = change.state.find_key(
+        "MainAccounts", {"ChartOfAccounts": chart, "MainAccountId": account}
+    )
     if record is None:
         text = not_in_related(account, "Main account", "Main accounts")
         raise field_invalid(change.entity, name, text)

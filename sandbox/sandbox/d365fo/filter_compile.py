@@ -69,9 +69,7 @@ class _Operand:
     literal: Literal | None = None
 
 
-def compile_filter(
-    text: str, entity: EntitySet, model: Model
-) -> Predicate:
+def compile_filter(text: str, entity: EntitySet, model: Model) -> Predicate:
     """A predicate for `text`. Raises ODataError 400 with what the OData layer says."""
     return _Compiler(entity, model).predicate(parse(text))
 
@@ -114,7 +112,9 @@ class _Compiler:
 
     def _equalities(self, node: Node) -> dict[str, str] | None:
         """Field -> folded string, when `node` is only a conjunction of plain string equalities."""
-        operands = node.operands if isinstance(node, Logical) and node.operator == "and" else (node,)
+        operands = (
+            node.operands if isinstance(node, Logical) and node.operator == "and" else (node,)
+        )
         pairs: dict[str, str] = {}
         for operand in operands:
             match operand:
@@ -128,7 +128,11 @@ class _Compiler:
 
     def _comparison(self, node: Binary) -> Predicate:
         left, right = self._operand(node.left), self._operand(node.right)
-        if left.literal is not None and right.literal is None and "*" not in str(left.literal.value):
+        if (
+            left.literal is not None
+            and right.literal is None
+            and "*" not in str(left.literal.value)
+        ):
             swapped = {"gt": "lt", "ge": "le", "lt": "gt", "le": "ge"}
             node = Binary(swapped.get(node.operator, node.operator), node.right, node.left)
             left, right = right, left
@@ -149,9 +153,7 @@ class _Compiler:
     def _is_enum(self, operand: _Operand) -> bool:
         return operand.kind in self._model.enums
 
-    def _enum_comparison(
-        self, name: str, left: _Operand, right: _Operand
-    ) -> Predicate:
+    def _enum_comparison(self, name: str, left: _Operand, right: _Operand) -> Predicate:
         if left.kind != right.kind:
             raise _incompatible(name, left, right)
         if name not in ("eq", "ne"):
@@ -159,9 +161,7 @@ class _Compiler:
             raise query_error(msg)
         return _plain(name, left.evaluate, right.evaluate)
 
-    def _date_comparison(
-        self, name: str, left: _Operand, right: _Operand
-    ) -> Predicate:
+    def _date_comparison(self, name: str, left: _Operand, right: _Operand) -> Predicate:
         if right.kind not in ("Date", "UtcDateTime", "Moment"):
             raise _incompatible(name, left, right)
         if left.kind == "Date":  # stored without a time of day, so compared without it
@@ -190,7 +190,9 @@ class _Compiler:
     def _field(self, name: str) -> Field:
         field = self._entity.fields.get(name)
         if field is None:
-            msg = f"Could not find a property named '{name}' on type '{self._entity.full_type_name}'."
+            msg = (
+                f"Could not find a property named '{name}' on type '{self._entity.full_type_name}'."
+            )
             raise query_error(msg)
         return field
 
@@ -264,9 +266,7 @@ def _moment_literal(text: str) -> str:
     return f"{moment_text(moment)[:-1]}{fraction}Z"
 
 
-def _membership(
-    names: tuple[str, ...], values: set[tuple[object, ...]]
-) -> Predicate:
+def _membership(names: tuple[str, ...], values: set[tuple[object, ...]]) -> Predicate:
     if len(names) == 1:
         (name,) = names
         singles = {value for (value,) in values}
@@ -274,9 +274,7 @@ def _membership(
     return lambda row: tuple([row[name].lower() for name in names]) in values
 
 
-def _string_comparison(
-    name: str, left: _Operand, right: _Operand
-) -> Predicate:
+def _string_comparison(name: str, left: _Operand, right: _Operand) -> Predicate:
     text = right.literal.value if right.literal else None
     get = left.evaluate
     if isinstance(text, str) and name in ("eq", "ne"):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 COMPARISONS = frozenset({"eq", "ne", "gt", "ge", "lt", "le"})
 _REFUSED_OPERATORS = frozenset({"in", "has"})
-_MAX_DEPTH = 100  # of parentheses and `not`; OData libraries have such a limit too
+_MAX_DEPTH = 50  # of parentheses and `not`; OData libraries have such a limit too
 
 
 @dataclass(frozen=True)

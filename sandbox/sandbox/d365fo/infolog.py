@@ -50,7 +50,9 @@ def delete_failed(entity: EntitySet, text: str) -> ODataError:
 
 def not_in_related(value: object, label: str, table_label: str) -> str:
     """The text for a reference that leads nowhere."""
-    return f"The value '{value}' in field '{label}' is not found in the related table '{table_label}'"
+    return (
+        f"The value '{value}' in field '{label}' is not found in the related table '{table_label}'"
+    )
 
 
 def must_be_filled(label: str) -> str:

@@ -47,17 +47,24 @@ class Field:
 
     @property
     def nullable(self) -> bool:
-        """Whether `$metadata` lets it be null; it says nothing about "mandatory"."""
-        return not self.key and self.type not in _NEVER_NULL
+        """Whether `$metadata` lets it be null: enums even as a key; nothing about "mandatory"."""
+        return self.is_enum or not (self.key or self.type in _NEVER_NULL)
 
 
 @dataclass(frozen=True)
 class Navigation:
-    """A navigation property, joined on the fields that both sides name alike."""
+    """A navigation property. `join`: the fields of a one-to-many that both sides name alike;
+    empty for a to-one, which is joined on the target's key.
+    """
 
     name: str
     target: str
-    many: bool
+    join: tuple[str, ...] = ()
+
+    @property
+    def many(self) -> bool:
+        """Whether it leads to a collection."""
+        return bool(self.join)
 
 
 @dataclass(frozen=True)
@@ -132,7 +139,7 @@ def _parse_set(block: str) -> EntitySet:
         if keyword == "key":
             keys = tuple(rest)
         elif keyword == "nav":
-            navigations += [_parse_navigation(word) for word in rest]
+            navigations += [_parse_navigation(word, keys) for word in rest]
         else:
             words += [keyword, *rest]
     fields = [_parse_field(word, keys) for word in words]
@@ -146,9 +153,9 @@ def _parse_set(block: str) -> EntitySet:
     )
 
 
-def _parse_navigation(word: str) -> Navigation:
+def _parse_navigation(word: str, keys: tuple[str, ...]) -> Navigation:
     name, target = word.split(":")
-    return Navigation(name, target.rstrip("*"), target.endswith("*"))
+    return Navigation(name, target.rstrip("*"), keys if target.endswith("*") else ())
 
 
 def _parse_field(word: str, keys: tuple[str, ...]) -> Field:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sandbox.d365fo.state import D365State
     from sandbox.d365fo.tables import Record
 
+_UNQUOTED = "$',()*:"
 _KNOWN = frozenset({"$filter", "$count", "$orderby", "$skip", "$top", "$expand", "$select"})
 
 
@@ -79,6 +80,14 @@ def read_entity(
     return _with_context(caller, _context(resource.entity, query) + "/$entity", body)
 
 
+def entity_body(
+    state: D365State, caller: Caller, entity: EntitySet, record: Record
+) -> dict[str, Any]:
+    """A whole entity, as the answer to a write shows it."""
+    body = render(state, caller, Query(), entity, record)
+    return _with_context(caller, f"{entity.name}/$entity", body)
+
+
 def read_count(state: D365State, resource: Resource, options: Options) -> int:
     """How many rows match, all pages together."""
     return len(_matching(state, resource.entity, parse_query(state, resource.entity, options)))
@@ -116,20 +125,16 @@ def render(
     else:
         row |= values
     for navigation in query.expand:
-        row[navigation.name] = _related(state, caller, query, entity, navigation, record)
+        row[navigation.name] = _related(state, caller, query, navigation, record)
     return row
 
 
 def _related(
-    state: D365State,
-    caller: Caller,
-    query: Query,
-    entity: EntitySet,
-    navigation: Navigation,
-    record: Record,
+    state: D365State, caller: Caller, query: Query, navigation: Navigation, record: Record
 ) -> list[dict[str, Any]] | dict[str, Any] | None:
     target = state.model.sets[navigation.target]
-    names = entity.keys if navigation.many else target.keys
+    # The two sides are joined on the key of the "one" side, named alike in both.
+    names = navigation.join or target.keys
     plain = Query(cross_company=query.cross_company)
     rows = [
         render(state, caller, plain, target, related)
@@ -190,14 +195,12 @@ def _page_rows(query: Query, page_size: int, available: int) -> int:
     return size
 
 
-def _next_link(
-    caller: Caller, entity: EntitySet, options: Options, query: Query, size: int
-) -> str:
+def _next_link(caller: Caller, entity: EntitySet, options: Options, query: Query, size: int) -> str:
     endless = query.top is None or query.top == caller.page_size
     top = caller.page_size if endless else (query.top or 0) - size
     kept = [(name, text) for name, text in options if name not in ("$skip", "$top")]
     kept += [("$skip", str(query.skip + size)), ("$top", str(top))]
-    text = "&".join(f"{name}={quote(value, safe="$',()*:")}" for name, value in kept)
+    text = "&".join(f"{name}={quote(value, safe=_UNQUOTED)}" for name, value in kept)
     return f"{caller.base_url}/data/{entity.name}?{text}"
 
 

@@ -71,9 +71,14 @@ def parse_key(text: str, entity: EntitySet, model: Model) -> dict[str, Value]:
     for start in range(0, len(tokens), 4):
         match tokens[start : start + 4]:
             case [Token("name", name, _), Token("sign", "=", _), value, *comma]:
-                if name not in entity.keys or name in key or [t.text for t in comma] not in (
-                    [","],
-                    [],
+                if (
+                    name not in entity.keys
+                    or name in key
+                    or [t.text for t in comma]
+                    not in (
+                        [","],
+                        [],
+                    )
                 ):
                     raise _bad_key(entity)
                 key[name] = _key_value(entity.fields[name], value, model)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
-from sandbox.d365fo import posting
+from sandbox.d365fo import payments, posting
 from sandbox.d365fo.model import load_model
 from sandbox.d365fo.number_sequence import NumberSequences
 from sandbox.d365fo.tables import Record, Store
@@ -157,15 +157,16 @@ class D365State:
         return posting.post_invoice(self, data_area_id, header_reference)
 
     def pay_invoice(
-        self,
-        data_area_id: str,
-        voucher: str,
-        amount: Decimal | str | None = None,
-        **details: Any,
+        self, data_area_id: str, voucher: str, amount: Decimal | str | None = None, **details: str
     ) -> str:
-        """Pay a posted invoice, see `posting.pay_invoice`; returns the payment's voucher."""
+        """Pay a posted invoice, wholly or in part; returns the payment's voucher.
+
+        `details` are the other fields of `payments.Payment`. Raises PostingError.
+        """
+        discount = Decimal(details.pop("cash_discount", "0"))
         exact = None if amount is None else Decimal(amount)
-        return posting.pay_invoice(self, data_area_id, voucher, exact, **details)
+        payment = payments.Payment(amount=exact, cash_discount=discount, **details)
+        return payments.pay_invoice(self, data_area_id, voucher, payment)
 
     def revoke_tokens(self) -> None:
         """Every access token issued so far stops working: 401 in mid-run."""
@@ -207,5 +208,8 @@ def _loose(field: Field, value: object) -> object:
     if isinstance(value, date):  # a datetime as well
         return value.isoformat()
     if field.type == "Decimal" and isinstance(value, str | float):
-        return Decimal(str(value))
+        try:
+            return Decimal(str(value))
+        except InvalidOperation:
+            return value  # refused by the conversion, which names the type
     return value

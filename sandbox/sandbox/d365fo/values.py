@@ -15,6 +15,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sandbox.d365fo.model import Enum, Field, Model
 
 Value = str | int | bool | Decimal | None
@@ -55,10 +57,11 @@ def convert(field: Field, value: object, model: Model) -> Value:
     try:
         if field.is_enum:
             return _enum(value, model.enums[field.type])
-        return _CONVERTERS[field.type](field, value)
+        converted: Value = _CONVERTERS[field.type](field, value)
     except (ValueError, ArithmeticError, TypeError, binascii.Error) as error:
         msg = f"Cannot convert the literal '{value}' to the expected type '{field.edm_type}'."
         raise ValueProblem(msg) from error
+    return converted
 
 
 def to_moment(text: str) -> datetime:
@@ -157,7 +160,7 @@ def _enum(value: object, members: Enum) -> str:
     raise ValueError
 
 
-_CONVERTERS = {
+_CONVERTERS: dict[str, Callable[[Field, object], Value]] = {
     "String": _string,
     "Int32": _integer,
     "Int64": _integer,

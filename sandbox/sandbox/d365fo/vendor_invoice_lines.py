@@ -139,7 +139,7 @@ def _next_number(change: Change, name: str, field: str) -> Decimal:
 
 
 def _settle_net_amount(change: Change) -> None:
-    """Net amount = quantity × (price / price unit − discount), less the discount percentage."""
+    """Net amount = quantity * (price / price unit - discount), less the discount percentage."""
     values = change.values
     quantity, price = decimal(values["ReceiveNow"]), decimal(values["UnitPrice"])
     if not quantity or not price:
@@ -159,11 +159,6 @@ def _rounding(change: Change) -> Decimal:
 
 
 def _validate_write(change: Change) -> None:
-    if _header(change) is None:
-        text = not_in_related(
-            change.values["HeaderReference"], REFERENCE_LABEL, HEADER.table_label
-        )
-        raise field_invalid(change.entity, "HeaderReference", text)
     if change.values["PurchaseOrder"] or change.values["PurchLineNumber"]:
         _check_order(change)
     else:

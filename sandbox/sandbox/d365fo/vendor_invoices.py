@@ -62,6 +62,7 @@ def remove_parts(state: D365State, header: Record) -> None:
 def _draw_reference(change: Change) -> None:
     if not change.values["HeaderReference"]:
         change.values["HeaderReference"] = change.state.sequences.invoice_reference(change.company)
+        change.sent.discard("HeaderReference")  # an empty one is as good as none
 
 
 def _validate_field(change: Change, name: str) -> None:

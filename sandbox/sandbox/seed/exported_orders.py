@@ -78,7 +78,7 @@ def _order_line(vendor: Vendor, number: int) -> Row:
         "orderLineNumber": 1,
         "description": "Desk lamp",
         "lineType": "Catalog",
-        "priceType": "net",
+        "priceType": "Net",
         "quantity": Decimal(1),
         "quantityUnit": "H87",
         "receivingRequired": True,

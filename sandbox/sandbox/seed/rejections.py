@@ -48,7 +48,7 @@ def _wrong_masters(desk: Desk) -> None:
     _bad(desk, USMF, "unknown account", "6815", rows=[coding_row(250, account="6815")])
     mistyped = [coding_row(480, cost_center="CC77", business_unit="001")]
     _bad(desk, DEMF, "unknown cost center", "CC77", rows=mistyped)
-    _bad(desk, USMF, "unknown currency", "ISK", currency="ISK")
+    _bad(desk, USMF, "unknown currency", "PLN", currency="PLN")
     nowhere = {"orderNumber": "PO29999999", "orderLineNumber": "1"}
     rows = [coding_row(quantity=2, price=90, **nowhere)]
     _bad(desk, DEMF, "unknown purchase order", "PO29999999", rows=rows)

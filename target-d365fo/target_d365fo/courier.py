@@ -1,0 +1,290 @@
+"""Delivering vendor invoices to Dynamics: whole or not at all, and none of them twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+from singer_delivery.courier import Courier
+from singer_delivery.document import Document, Entry, Outcome, Status, fingerprint
+from singer_delivery.errors import BadInput, Rejected
+from tap_d365fo.client import D365Client
+from tap_d365fo.dimensions import DimensionFormats
+
+from target_d365fo.content_mark import ContentMark
+from target_d365fo.invoice import VendorInvoice
+from target_d365fo.judgement import Case, Plan, is_own, judge
+from target_d365fo.lookup import Found, InvoiceKey, InvoiceLookup, Pending
+from target_d365fo.payload import (
+    InvoiceRows,
+    header_reference,
+    invoice_rows,
+    same_content,
+)
+from target_d365fo.sending import Sender, remove_half
+
+Record = Mapping[str, Any]
+#: Detail for `read_back` alone; what starts with an underscore is of no use to readers of logs.
+CONTENT = "_content"
+
+
+@dataclass(frozen=True)
+class InvoiceSource:
+    """How the records of one stream become invoices.
+
+    `read` raises Rejected; `key_field` holds the document's id; `facts` returns what is known of
+    a record even when it cannot be read (for the answer to its source), and never raises.
+    """
+
+    key_field: str
+    read: Callable[[Record], VendorInvoice]
+    facts: Callable[[Record], dict[str, Any]]
+    version_field: str = "version"
+
+
+@dataclass(frozen=True)
+class InvoiceRules:
+    """Settings of the delivery. With `derived_reference` the target numbers the headers itself."""
+
+    derived_reference: bool = True
+    reference_prefix: str = "BW"
+    replace_pending: bool = True
+    credit_correction: bool = False
+
+
+class InvoiceCourier(Courier):
+    """Pending vendor invoices; the ledger's stream is the same whatever stream they come from."""
+
+    stream = "vendor_invoices"
+
+    def __init__(
+        self,
+        client: D365Client,
+        source: InvoiceSource,
+        formats: DimensionFormats,
+        lookup: InvoiceLookup,
+        rules: InvoiceRules,
+    ) -> None:
+        self._client = client
+        self._source = source
+        self._formats = formats
+        self._lookup = lookup
+        self._rules = rules
+        self._sender = Sender(client, derived_reference=rules.derived_reference)
+
+    def prepare(self, record: Record) -> Document:
+        """Turn a record into an invoice; raises Rejected."""
+        if not self._id(record):
+            msg = "it has no id"
+            raise Rejected(msg)
+        invoice = self._source.read(record)
+        rows = invoice_rows(invoice, self._formats, credit_correction=self._rules.credit_correction)
+        reference = ""
+        if self._rules.derived_reference:
+            reference = header_reference(invoice.document_id, self._rules.reference_prefix)
+        key = _key(invoice, rows)
+        return Document(
+            key=invoice.document_id,
+            payload=rows,
+            fingerprint=fingerprint([rows.header, rows.lines]),
+            natural_key=json.dumps(key.natural, ensure_ascii=False),
+            version=invoice.version,
+            remote_key=reference,
+            label=f"{invoice} in {invoice.legal_entity} ({invoice.document_id})",
+            detail={
+                "legal_entity": invoice.legal_entity,
+                "vendor": invoice.vendor_account,
+                "invoice_number": invoice.invoice_number,
+                "currency": invoice.currency,
+                "gross": str(invoice.gross_amount),
+                "payment_block": invoice.on_hold,
+                "header_reference": reference,
+                "description": key.description,
+                CONTENT: ContentMark.of(rows).dump(),
+            },
+        )
+
+    def identify(self, record: Record) -> Document:
+        """Return what can be told of a record that is no invoice; raises BadInput without id."""
+        key = self._id(record)
+        if not key:
+            msg = (
+                f"a record without {self._source.key_field} cannot be delivered or answered: "
+                "the source must give it one"
+            )
+            raise BadInput(msg)
+        facts = self._source.facts(record)
+        number, entity = facts.get("invoice_number"), facts.get("legal_entity")
+        label = f"invoice {number or '(no number)'} in {entity or '(no legal entity)'} ({key})"
+        return Document(
+            key=key,
+            payload=None,
+            fingerprint=fingerprint(record),
+            version=str(record.get(self._source.version_field) or ""),
+            label=label,
+            detail=facts,
+        )
+
+    def _id(self, record: Record) -> str:
+        value = record.get(self._source.key_field)
+        return str(value).strip() if isinstance(value, str | int) else ""
+
+    def survey(
+        self, batch: Sequence[Document], known: Mapping[str, Entry]
+    ) -> Mapping[str, Outcome | Plan]:
+        """Read what Dynamics holds of the batch, and judge each document by it."""
+        keys = {document.key: self._lookup_key(document, known) for document in batch}
+        found = self._lookup.find(list(keys.values()))
+        cases = [_case(d, keys[d.key], found[d.key], known.get(d.key)) for d in batch]
+        cases = self._with_renumbered(cases)
+        cases = self._with_comparison(cases, {d.key: d.payload for d in batch})
+        return {
+            case.key.document_id: judge(
+                case,
+                replace_pending=self._rules.replace_pending,
+                reads_posted=self._lookup.reads_posted,
+            )
+            for case in cases
+        }
+
+    def _lookup_key(self, document: Document, known: Mapping[str, Entry]) -> InvoiceKey:
+        """Return what to look for; under references of any mode and prefix used before."""
+        entry = known.get(document.key)
+        references = {document.remote_key}
+        if entry and entry.key == document.key:
+            references |= {entry.remote_key, str(entry.detail.get("header_reference") or "")}
+        return _key_of_detail(document.key, document.detail, references)
+
+    def _with_renumbered(self, cases: Sequence[Case]) -> list[Case]:
+        """Look again, by description, for documents that arrived once and seem to be gone.
+
+        In Dynamics, a clerk may correct the invoice number before posting.
+        """
+        gone = [
+            case.key
+            for case in cases
+            if case.delivered_before and not (case.own_pending or case.own_posted)
+        ]
+        posted = self._lookup.posted_by_description(gone)
+        return [
+            replace(case, found=Found(case.found.pending, (*case.found.posted, *more)))
+            if (more := posted.get(case.key.document_id))
+            else case
+            for case in cases
+        ]
+
+    def _with_comparison(
+        self, cases: Sequence[Case], payloads: Mapping[str, InvoiceRows]
+    ) -> list[Case]:
+        """Read the lines of those pending invoices whose content is not known from the ledger."""
+        unsure = [
+            (case, pending)
+            for case in cases
+            if not case.same_as_delivered
+            for pending in case.own_pending
+        ]
+        lines = self._lookup.lines([pending for _, pending in unsure])
+        equal = {
+            pending.identity
+            for case, pending in unsure
+            if same_content(payloads[case.key.document_id], pending.row, lines[pending.identity])
+        }
+        return [replace(case, equal=frozenset(equal)) for case in cases]
+
+    def send(self, document: Document, plan: Plan) -> Outcome:
+        """Create the invoice as planned; see `Sender`."""
+        return self._sender.send(document, plan)
+
+    def read_back(self, entries: Sequence[Entry]) -> Mapping[str, Outcome]:
+        """Return the invoices that Dynamics holds whole, and remove halves.
+
+        A pending invoice counts when it has exactly the content that was sent: an earlier version
+        that was to be replaced does not. Only the sequential mode can leave halves behind.
+        """
+        told = [entry for entry in entries if CONTENT in entry.detail]
+        keys = {
+            entry.key: _key_of_detail(
+                entry.key,
+                entry.detail,
+                {entry.remote_key, str(entry.detail.get("header_reference") or "")},
+            )
+            for entry in told
+        }
+        found = self._lookup.find(list(keys.values()))
+        own = {
+            entry.key: [p for p in found[entry.key].pending if is_own(p, keys[entry.key])]
+            for entry in told
+        }
+        lines = self._lookup.lines([pending for group in own.values() for pending in group])
+        outcomes = {}
+        for entry in told:
+            outcome = _posted_whole(_case_of(entry, keys[entry.key], found[entry.key]))
+            for pending in own[entry.key]:
+                mark = ContentMark.load(entry.detail[CONTENT])
+                if mark.matches(pending.row, lines[pending.identity]):
+                    outcome = outcome or _pending_whole(pending)
+                elif not entry.detail.get("header_reference"):
+                    remove_half(self._client, pending)
+            if outcome:
+                outcomes[entry.key] = outcome
+        return outcomes
+
+
+def _key(invoice: VendorInvoice, rows: InvoiceRows) -> InvoiceKey:
+    return InvoiceKey(
+        document_id=invoice.document_id,
+        legal_entity=invoice.legal_entity,
+        vendor=invoice.vendor_account,
+        number=invoice.invoice_number,
+        description=str(rows.header.get("InvoiceDescription", "")),
+    )
+
+
+def _key_of_detail(document_id: str, detail: Mapping[str, Any], references: set[str]) -> InvoiceKey:
+    return InvoiceKey(
+        document_id=document_id,
+        legal_entity=str(detail["legal_entity"]),
+        vendor=str(detail["vendor"]),
+        number=str(detail["invoice_number"]),
+        description=str(detail["description"]),
+        references=frozenset(reference for reference in references if reference),
+    )
+
+
+def _case(document: Document, key: InvoiceKey, found: Found, entry: Entry | None) -> Case:
+    own = entry if entry and entry.key == document.key else None
+    return Case(
+        key=key,
+        fingerprint=document.fingerprint,
+        gross=Decimal(document.detail["gross"]),
+        currency=str(document.detail["currency"]),
+        found=found,
+        entry=own,
+        ledger_twin=entry if entry and not own else None,
+    )
+
+
+def _case_of(entry: Entry, key: InvoiceKey, found: Found) -> Case:
+    return Case(
+        key=key,
+        fingerprint=entry.fingerprint,
+        gross=Decimal(entry.detail["gross"]),
+        currency=str(entry.detail["currency"]),
+        found=found,
+    )
+
+
+def _posted_whole(case: Case) -> Outcome | None:
+    for posted in case.own_posted:
+        if posted.amounts_to(case.gross, case.currency):
+            detail = {"voucher": posted.voucher}
+            return Outcome(Status.DELIVERED, remote_key=posted.voucher, detail=detail)
+    return None
+
+
+def _pending_whole(pending: Pending) -> Outcome:
+    detail = {"header_reference": pending.reference}
+    return Outcome(Status.DELIVERED, remote_key=pending.reference, detail=detail)

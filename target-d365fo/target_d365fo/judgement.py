@@ -1,0 +1,158 @@
+"""What one invoice needs, given what Dynamics and the ledger know of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from singer_delivery.document import HELD, Entry, Outcome, Status
+
+from target_d365fo.lookup import DRAFT, Found, InvoiceKey, Pending, Posted, names, names_another
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Create the invoice, and first delete these headers of its earlier versions."""
+
+    replaces: tuple[Mapping[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Case:
+    """One document on the table. `entry` is the ledger's own entry of it, if there is one.
+
+    `ledger_twin` is another document that the ledger holds under the same invoice number;
+    `equal` tells whether a pending invoice has the content that we would send.
+    """
+
+    key: InvoiceKey
+    fingerprint: str
+    gross: Decimal
+    currency: str
+    found: Found
+    entry: Entry | None = None
+    ledger_twin: Entry | None = None
+    equal: frozenset[tuple[str, ...]] = frozenset()
+
+    @property
+    def delivered_before(self) -> bool:
+        """Whether the ledger knows that the document arrived."""
+        return self.entry is not None and self.entry.status in HELD
+
+    @property
+    def same_as_delivered(self) -> bool:
+        """Whether exactly this content arrived."""
+        return (
+            self.entry is not None
+            and self.entry.status in HELD
+            and self.entry.fingerprint == self.fingerprint
+        )
+
+    @property
+    def own_pending(self) -> tuple[Pending, ...]:
+        """Pending invoices made of this document."""
+        return tuple(p for p in self.found.pending if is_own(p, self.key))
+
+    @property
+    def own_posted(self) -> tuple[Posted, ...]:
+        """Posted invoices made of this document."""
+        return tuple(p for p in self.found.posted if self._is_own_posted(p))
+
+    def _is_own_posted(self, posted: Posted) -> bool:
+        """Descriptions can be edited in Dynamics; then the ledger's word counts."""
+        if names(posted.description, self.key.document_id):
+            return True
+        trusted = self.delivered_before and not names_another(posted.description, self.key)
+        return trusted and posted.natural == self.key.natural
+
+
+def is_own(pending: Pending, key: InvoiceKey) -> bool:
+    """Tell whether a pending invoice was made of this document."""
+    references = {reference.casefold() for reference in key.references}
+    return pending.reference.casefold() in references or names(pending.description, key.document_id)
+
+
+def judge(case: Case, *, replace_pending: bool, reads_posted: bool) -> Outcome | Plan:
+    """Return what the document needs: nothing, a rejection, or a plan to send it."""
+    if case.own_posted:
+        return _posted_before(case, case.own_posted[0])
+    current = [p for p in case.own_pending if case.same_as_delivered or p.identity in case.equal]
+    if current:
+        return _unchanged(current[0])
+    twin = _twin(case)
+    if twin:
+        return _rejected(twin)
+    if case.own_pending:
+        return _replace(case, replace_pending)
+    if not reads_posted:
+        return _by_ledger_alone(case)
+    return Plan()
+
+
+def _posted_before(case: Case, posted: Posted) -> Outcome:
+    detail = {"voucher": posted.voucher}
+    if case.same_as_delivered or posted.amounts_to(case.gross, case.currency):
+        return Outcome(Status.UNCHANGED, remote_key=posted.voucher, detail=detail)
+    return _rejected(
+        f"already posted as voucher {posted.voucher} with other contents; correct it in Dynamics, "
+        "or credit it there and transfer a new invoice",
+        detail,
+    )
+
+
+def _unchanged(pending: Pending) -> Outcome:
+    detail = {"header_reference": pending.reference}
+    return Outcome(Status.UNCHANGED, remote_key=pending.reference, detail=detail)
+
+
+def _twin(case: Case) -> str:
+    """Return the words for another invoice with the same number of the same vendor."""
+    key = case.key
+    invoice = f"invoice {key.number} of vendor {key.vendor}"
+    own_posted, own_pending = case.own_posted, case.own_pending
+    for posted in case.found.posted:
+        if posted not in own_posted:
+            return f"{invoice} is already posted as {posted}: it is a duplicate; reject one of them"
+    for pending in case.found.pending:
+        if pending not in own_pending and pending.natural == key.natural:
+            return f"{invoice} is already there as {pending}: it is a duplicate; reject one of them"
+    return ""
+
+
+def _replace(case: Case, replace_pending: bool) -> Outcome | Plan:
+    started = [p for p in case.own_pending if p.status != DRAFT]
+    if started:
+        return _rejected(
+            f"an earlier version is pending as {started[0].reference} with workflow status "
+            f"{started[0].status}; recall it in Dynamics, or delete it there, then transfer the "
+            "invoice again"
+        )
+    if not replace_pending:
+        return _rejected(
+            f"an earlier version is pending as {case.own_pending[0].reference} and replacing is "
+            "switched off; delete it in Dynamics, then transfer the invoice again"
+        )
+    return Plan(tuple(pending.key for pending in case.own_pending))
+
+
+def _by_ledger_alone(case: Case) -> Outcome | Plan:
+    """Judge a document that is not pending, where posted invoices cannot be read."""
+    if case.same_as_delivered and case.entry:
+        return Outcome(Status.UNCHANGED, remote_key=case.entry.remote_key)
+    if case.delivered_before:
+        return _rejected(
+            "delivered before with other contents and no longer pending, so probably posted; "
+            "correct it in Dynamics, or credit it there"
+        )
+    if case.ledger_twin:
+        return _rejected(
+            f"invoice {case.key.number} of vendor {case.key.vendor} was already delivered as "
+            f"document {case.ledger_twin.key}: it is a duplicate; reject one of them"
+        )
+    return Plan()
+
+
+def _rejected(reason: str, detail: Mapping[str, Any] | None = None) -> Outcome:
+    return Outcome(Status.REJECTED, reason, detail=detail or {})

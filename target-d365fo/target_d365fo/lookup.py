@@ -1,0 +1,272 @@
+"""What Dynamics holds of a batch of invoices, pending and posted, with few reads."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TypeVar
+
+from singer_delivery.errors import Refused, SetupError
+from tap_d365fo.client import D365Client
+from tap_d365fo.odata import comparable
+
+from target_d365fo.compare import Row
+from target_d365fo.payload import HEADERS, LINES
+
+POSTED = "VendInvoiceJourBiEntities"
+POSTED_FIELDS = (
+    "dataAreaId",
+    "SourceKey",
+    "InvoiceId",
+    "InvoiceAccount",
+    "CurrencyCode",
+    "InvoiceAmount",
+    "ImportedAmount",
+    "LedgerVoucher",
+    "Description",
+)
+DRAFT = "Draft"
+
+
+@dataclass(frozen=True)
+class InvoiceKey:
+    """What one document is looked up by: its own keys, and the vendor's invoice number.
+
+    `description` is the one that it is sent with; it names the document.
+    """
+
+    document_id: str
+    legal_entity: str
+    vendor: str
+    number: str
+    description: str
+    references: frozenset[str] = frozenset()
+
+    @property
+    def natural(self) -> tuple[str, ...]:
+        """Legal entity, vendor and number as F&O compares them."""
+        return _natural(self.legal_entity, self.vendor, self.number)
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A pending vendor invoice; `row` is all of its header."""
+
+    row: Row
+
+    @property
+    def key(self) -> dict[str, str]:
+        """The key of the header."""
+        return {name: str(self.row[name]) for name in ("dataAreaId", "HeaderReference")}
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The same in the form in which F&O compares it."""
+        return _natural(*self.key.values())
+
+    @property
+    def reference(self) -> str:
+        """The header's HeaderReference."""
+        return str(self.row["HeaderReference"])
+
+    @property
+    def description(self) -> str:
+        """What the header says about its origin."""
+        return str(self.row.get("InvoiceDescription") or "")
+
+    @property
+    def status(self) -> str:
+        """Where the workflow stands; Draft before it starts."""
+        return str(self.row.get("VendorInvoiceReviewStatus") or DRAFT)
+
+    @property
+    def natural(self) -> tuple[str, ...]:
+        """Legal entity, vendor and number as F&O compares them."""
+        row = self.row
+        return _natural(row["dataAreaId"], row["InvoiceAccount"], row["InvoiceNumber"])
+
+    def __str__(self) -> str:
+        return f"pending invoice {self.reference}{_quoted(self.description)}"
+
+
+@dataclass(frozen=True)
+class Posted:
+    """A posted vendor invoice."""
+
+    row: Row
+
+    @property
+    def voucher(self) -> str:
+        """Its voucher in the ledger."""
+        return str(self.row.get("LedgerVoucher") or "")
+
+    @property
+    def description(self) -> str:
+        """What it says about its origin."""
+        return str(self.row.get("Description") or "")
+
+    @property
+    def natural(self) -> tuple[str, ...]:
+        """Legal entity, vendor and number as F&O compares them."""
+        row = self.row
+        return _natural(row["dataAreaId"], row["InvoiceAccount"], row["InvoiceId"])
+
+    def amounts_to(self, gross: Decimal, currency: str) -> bool:
+        """Tell whether it was posted, or imported, with this gross amount."""
+        amounts = (self.row.get("InvoiceAmount"), self.row.get("ImportedAmount"))
+        same = any(amount is not None and Decimal(amount) == gross for amount in amounts)
+        return same and comparable(str(self.row.get("CurrencyCode"))) == comparable(currency)
+
+    def __str__(self) -> str:
+        return f"voucher {self.voucher}{_quoted(self.description)}"
+
+
+AnInvoice = TypeVar("AnInvoice", Pending, Posted)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What Dynamics holds under the keys of one document, its own and others'."""
+
+    pending: tuple[Pending, ...] = ()
+    posted: tuple[Posted, ...] = ()
+
+
+def _natural(*parts: object) -> tuple[str, ...]:
+    return tuple(str(comparable(str(part))) for part in parts)
+
+
+def _quoted(description: str) -> str:
+    return f' ("{description}")' if description else ""
+
+
+def names(description: str, document_id: str) -> bool:
+    """Tell whether a description names this document, and not one whose id only contains it."""
+    pattern = rf"(?<![\w-]){re.escape(document_id)}(?![\w-])"
+    return bool(document_id) and re.search(pattern, description, re.IGNORECASE) is not None
+
+
+def names_another(description: str, key: InvoiceKey) -> bool:
+    """Tell whether a description is that of another document of ours."""
+    if not names(key.description, key.document_id):
+        return False
+    pattern = re.escape(key.description).replace(re.escape(key.document_id), r"\S+")
+    found = re.fullmatch(pattern, description, re.IGNORECASE)
+    return bool(found) and not names(description, key.document_id)
+
+
+class InvoiceLookup:
+    """Chunked reads in all legal entities; without `posted`, only pending invoices are read."""
+
+    def __init__(self, client: D365Client, *, posted: bool = True) -> None:
+        self._client = client
+        self.reads_posted = posted
+
+    def check(self) -> None:
+        """Read one posted invoice, if they are read at all; raises SetupError or AccessDenied."""
+        if self.reads_posted:
+            rows = self._client.read(POSTED, select=POSTED_FIELDS, top=1)
+            self._shown(rows)
+
+    def find(self, keys: Sequence[InvoiceKey]) -> dict[str, Found]:
+        """Return, by document id, what is there under its references and its invoice number."""
+        pending = self._pending(keys)
+        posted = self._posted_by_number(keys)
+        by_reference, by_number = _by_reference(pending), _by_number(pending)
+        posted_by_number = _by_number(posted)
+        found = {}
+        for key in keys:
+            own = [p for ref in key.references for p in by_reference[str(comparable(ref))]]
+            same = [p for p in by_number[key.natural] if p not in own]
+            found[key.document_id] = Found((*own, *same), tuple(posted_by_number[key.natural]))
+        return found
+
+    def _pending(self, keys: Sequence[InvoiceKey]) -> list[Pending]:
+        wanted: list[dict[str, str]] = [
+            {"HeaderReference": reference} for key in keys for reference in sorted(key.references)
+        ]
+        wanted += [
+            {
+                "dataAreaId": key.legal_entity,
+                "InvoiceAccount": key.vendor,
+                "InvoiceNumber": key.number,
+            }
+            for key in keys
+        ]
+        rows = self._client.lookup(HEADERS, wanted, orderby=("dataAreaId", "HeaderReference"))
+        found = [Pending(row) for row in rows]
+        return list({invoice.identity: invoice for invoice in found}.values())
+
+    def _posted_by_number(self, keys: Sequence[InvoiceKey]) -> list[Posted]:
+        wanted = [
+            {"dataAreaId": key.legal_entity, "InvoiceAccount": key.vendor, "InvoiceId": key.number}
+            for key in keys
+        ]
+        return self._posted(wanted)
+
+    def posted_by_description(self, keys: Sequence[InvoiceKey]) -> dict[str, list[Posted]]:
+        """Return, by document id, what was posted under a changed number.
+
+        Descriptions have no index: this is for the few documents that were delivered before and
+        are found nowhere else.
+        """
+        wanted = [
+            {"dataAreaId": key.legal_entity, "Description": key.description}
+            for key in keys
+            if names(key.description, key.document_id)
+        ]
+        found = self._posted(wanted)
+        return {
+            key.document_id: [p for p in found if names(p.description, key.document_id)]
+            for key in keys
+        }
+
+    def _posted(self, wanted: Sequence[Mapping[str, str]]) -> list[Posted]:
+        if not (self.reads_posted and wanted):
+            return []
+        rows = self._client.lookup(
+            POSTED, wanted, select=POSTED_FIELDS, orderby=("dataAreaId", "SourceKey")
+        )
+        return [Posted(row) for row in self._shown(rows)]
+
+    def _shown(self, rows: Iterable[Row]) -> list[Row]:
+        try:
+            return list(rows)
+        except Refused as error:
+            if error.status != 404:
+                raise
+            msg = (
+                f"{self._client.environment} does not show posted invoices ({POSTED}): have the "
+                "data entity made public, or set posted_lookup to false and let the ledger alone "
+                "tell what was delivered"
+            )
+            raise SetupError(msg) from None
+
+    def lines(self, invoices: Iterable[Pending]) -> defaultdict[tuple[str, ...], list[Row]]:
+        """Return the lines of pending invoices, by the identity of the invoice."""
+        found: defaultdict[tuple[str, ...], list[Row]] = defaultdict(list)
+        rows = self._client.lookup(
+            LINES,
+            [invoice.key for invoice in invoices],
+            orderby=("dataAreaId", "HeaderReference", "InvoiceLineNumber"),
+        )
+        for row in rows:
+            found[Pending(row).identity].append(row)
+        return found
+
+
+def _by_reference(pending: Sequence[Pending]) -> defaultdict[str, list[Pending]]:
+    index: defaultdict[str, list[Pending]] = defaultdict(list)
+    for invoice in pending:
+        index[str(comparable(invoice.reference))].append(invoice)
+    return index
+
+
+def _by_number(invoices: Sequence[AnInvoice]) -> defaultdict[tuple[str, ...], list[AnInvoice]]:
+    index: defaultdict[tuple[str, ...], list[AnInvoice]] = defaultdict(list)
+    for invoice in invoices:
+        index[invoice.natural].append(invoice)
+    return index

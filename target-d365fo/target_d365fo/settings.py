@@ -1,0 +1,116 @@
+"""The target's own settings; those of the connection are shared with tap-d365fo."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from singer_sdk import typing as th
+
+from target_d365fo.accounting_document import OFFERED
+
+INVOICE_SETTINGS: tuple[th.Property[Any], ...] = (
+    th.Property(
+        "mapping_file",
+        th.StringType,
+        default="mapping.yml",
+        title="Mapping file",
+        description="Path of mapping.yml: what Basware and Dynamics call the same thing. Read when "
+        "accounting_documents arrive.",
+    ),
+    th.Property(
+        "header_reference",
+        th.StringType,
+        default="derived",
+        allowed_values=["derived", "number_sequence"],
+        title="Header reference",
+        description="derived: the target numbers pending invoices itself and writes each in one "
+        "transaction; needs a number sequence that allows manual numbers. number_sequence: "
+        "Dynamics numbers them; header and lines are written one by one, and a failed invoice "
+        "is removed again.",
+    ),
+    th.Property(
+        "header_reference_prefix",
+        th.StringType,
+        default="BW",
+        title="Header reference prefix",
+        description="How a derived header reference starts: up to 8 capital letters or digits.",
+    ),
+    th.Property(
+        "replace_pending",
+        th.BooleanType,
+        default=True,
+        title="Replace pending",
+        description="Whether a changed invoice replaces its earlier version while that is a draft "
+        "pending invoice; otherwise it is rejected.",
+    ),
+    th.Property(
+        "posted_lookup",
+        th.BooleanType,
+        default=True,
+        title="Look among posted invoices",
+        description="Whether invoices are looked for among posted ones too "
+        "(VendInvoiceJourBiEntities). Without it only the ledger knows what was posted.",
+    ),
+    th.Property(
+        "credit_correction",
+        th.BooleanType,
+        default=False,
+        title="Credit correction",
+        description="Whether credit notes are marked as correction (CreditCorrection), which "
+        "posts them with reversed signs on the same side.",
+    ),
+    th.Property(
+        "processing_statuses",
+        th.ArrayType(th.StringType),
+        default=list(OFFERED),
+        title="Processing statuses",
+        description="Basware processing statuses that may be posted; an invoice with another one "
+        "stops the run, because the stream then holds more than approved invoices.",
+    ),
+    th.Property(
+        "ledger_dimension_format",
+        th.StringType,
+        title="Ledger dimension format",
+        description="Segments of MainAccountDisplayValue, e.g. "
+        "MainAccount-BusinessUnit-CostCenter, instead of reading the active format.",
+    ),
+    th.Property(
+        "default_dimension_format",
+        th.StringType,
+        title="Default dimension format",
+        description="Segments of DimensionDisplayValue, e.g. BusinessUnit-CostCenter, instead of "
+        "reading the active format.",
+    ),
+    th.Property(
+        "dimension_delimiter",
+        th.StringType,
+        title="Dimension delimiter",
+        description="What separates the segments, instead of reading it from the environment.",
+    ),
+    th.Property(
+        "stream_roles",
+        th.ObjectType(additional_properties=th.StringType),
+        title="Stream roles",
+        description="Streams with other names: stream name to accounting_documents, "
+        "vendor_invoices or an entry of entity_sets.",
+    ),
+)
+
+ENTITY_SETTINGS: tuple[th.Property[Any], ...] = (
+    th.Property(
+        "entity_sets",
+        th.ObjectType(
+            additional_properties=th.ObjectType(
+                th.Property("entity_set", th.StringType, required=True),
+                th.Property("keys", th.ArrayType(th.StringType)),
+                th.Property("fields", th.ObjectType(additional_properties=th.StringType)),
+                th.Property("constants", th.ObjectType(additional_properties=True)),
+                th.Property("mode", th.StringType, allowed_values=["upsert", "create", "update"]),
+            )
+        ),
+        title="Entity sets",
+        description="Stream name to the entity set that it is written to: entity_set, keys "
+        "(default those of the entity), fields (record field to entity field; default: same name), "
+        "constants (entity field to value), mode (upsert, create or update).",
+    ),
+)

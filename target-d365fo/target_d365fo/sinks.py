@@ -1,0 +1,82 @@
+"""The sinks: invoices by either stream, and any other stream into an entity set."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from singer_delivery.courier import Courier
+from singer_delivery.sink import DeliverySink
+
+from target_d365fo.courier import InvoiceCourier, InvoiceRules, InvoiceSource
+from target_d365fo.entity_courier import EntityCourier
+from target_d365fo.entity_rules import EntityRules
+from target_d365fo.sources import basware_source, canonical_source
+
+if TYPE_CHECKING:
+    from target_d365fo.target import TargetD365FO
+
+
+class InvoiceSink(DeliverySink):
+    """Invoices of a stream that `source` can read."""
+
+    target: TargetD365FO
+
+    @property
+    def source(self) -> InvoiceSource:
+        """How a record becomes an invoice."""
+        raise NotImplementedError
+
+    @cached_property
+    def courier(self) -> Courier:
+        """The way of invoices into Dynamics."""
+        config = self.config
+        return InvoiceCourier(
+            self.target.client,
+            self.source,
+            self.target.dimension_formats,
+            self.target.invoice_lookup,
+            InvoiceRules(
+                derived_reference=config["header_reference"] == "derived",
+                reference_prefix=self.target.reference_prefix,
+                replace_pending=config["replace_pending"],
+                credit_correction=config["credit_correction"],
+            ),
+        )
+
+
+class VendorInvoiceSink(InvoiceSink):
+    """The canonical stream `vendor_invoices`."""
+
+    @property
+    def source(self) -> InvoiceSource:
+        """How a record becomes an invoice."""
+        return canonical_source()
+
+
+class AccountingDocumentSink(InvoiceSink):
+    """Basware's `accounting_documents`."""
+
+    @property
+    def source(self) -> InvoiceSource:
+        """How a record becomes an invoice; the mapping is read now, before anything is sent."""
+        return basware_source(self.target.mapping, tuple(self.config["processing_statuses"]))
+
+
+class EntitySink(DeliverySink):
+    """Any other stream, into the entity set that `entity_sets` names."""
+
+    target: TargetD365FO
+
+    @cached_property
+    def courier(self) -> Courier:
+        """The way of these records into their entity set."""
+        rules = EntityRules.of(
+            self.target.role(self.stream_name),
+            self.config.get("entity_sets") or {},
+            self.target.metadata,
+        )
+        rules.check_names(self.schema.get("properties", {}))
+        return EntityCourier(
+            self.target.client, rules, self.stream_name, tuple(self.key_properties)
+        )

@@ -1,0 +1,115 @@
+"""The target's command line, settings and what its sinks share."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from pathlib import Path
+
+from ap_mapping import Mapping, MappingError, load_mapping
+from singer_delivery.errors import SetupError
+from singer_delivery.target import DELIVERY_SETTINGS, DeliveryTarget
+from singer_sdk import typing as th
+from singer_sdk.sinks import Sink
+from tap_d365fo.client import D365Client
+from tap_d365fo.connection import check_connection
+from tap_d365fo.dimensions import DimensionFormats
+from tap_d365fo.metadata import Metadata, MetadataCache, default_cache_folder
+from tap_d365fo.settings import CONNECTION_SETTINGS, build_client
+
+from target_d365fo.lookup import POSTED, InvoiceLookup
+from target_d365fo.payload import HEADERS
+from target_d365fo.settings import ENTITY_SETTINGS, INVOICE_SETTINGS
+from target_d365fo.sinks import AccountingDocumentSink, EntitySink, VendorInvoiceSink
+
+PREFIX = re.compile(r"[A-Z0-9]{0,8}")
+INVOICE_SINKS: dict[str, type[Sink]] = {
+    "accounting_documents": AccountingDocumentSink,
+    "vendor_invoices": VendorInvoiceSink,
+}
+
+
+class TargetD365FO(DeliveryTarget):
+    """Writes vendor invoices, and any other stream, to Dynamics 365 Finance & Operations."""
+
+    name = "target-d365fo"
+    package_name = "target-d365fo"
+    config_jsonschema = th.PropertiesList(
+        *CONNECTION_SETTINGS, *INVOICE_SETTINGS, *ENTITY_SETTINGS, *DELIVERY_SETTINGS
+    ).to_dict()
+
+    @property
+    def system(self) -> str:
+        """Return the origin of the environment."""
+        return self.client.environment
+
+    @cached_property
+    def client(self) -> D365Client:
+        """The OData client, shared by all sinks and threads."""
+        return build_client(self.config, connections=self.config["max_connections"])
+
+    @cached_property
+    def mapping(self) -> Mapping:
+        """The mapping; raises SetupError naming file, line and remedy."""
+        try:
+            return load_mapping(self.config["mapping_file"])
+        except MappingError as error:
+            raise SetupError(str(error)) from None
+
+    @cached_property
+    def dimension_formats(self) -> DimensionFormats:
+        """The environment's dimension formats, as far as the settings do not give them."""
+        return DimensionFormats.load(
+            self.client,
+            default=self.config.get("default_dimension_format") or "",
+            ledger=self.config.get("ledger_dimension_format") or "",
+            delimiter=self.config.get("dimension_delimiter") or "",
+        )
+
+    @cached_property
+    def metadata(self) -> Metadata:
+        """What the environment says of its entity sets."""
+        return MetadataCache(default_cache_folder()).load(self.client)
+
+    @cached_property
+    def invoice_lookup(self) -> InvoiceLookup:
+        """Where invoices are looked for."""
+        return InvoiceLookup(self.client, posted=self.config["posted_lookup"])
+
+    @property
+    def reference_prefix(self) -> str:
+        """How derived header references start; raises SetupError for an unusable one."""
+        prefix = str(self.config["header_reference_prefix"])
+        if not PREFIX.fullmatch(prefix):
+            msg = f"header_reference_prefix {prefix!r}: use up to 8 capital letters or digits"
+            raise SetupError(msg)
+        return prefix
+
+    def role(self, stream_name: str) -> str:
+        """Return what a stream is to us: its own name, unless stream_roles says otherwise."""
+        roles = self.config.get("stream_roles") or {}
+        return str(roles.get(stream_name, stream_name))
+
+    def sink_for(self, stream_name: str) -> type[Sink]:
+        """Return the sink of a stream; any stream but invoices goes to an entity set."""
+        return INVOICE_SINKS.get(self.role(stream_name), EntitySink)
+
+    def check_connection(self) -> str:
+        """Get a token, read what a delivery reads, check the mapping; write nothing."""
+        found = check_connection(self.client)
+        formats = self.dimension_formats
+        next(iter(self.client.read(HEADERS, select=["HeaderReference"], top=1)), None)
+        self.invoice_lookup.check()
+        checked = [f"{found}; {formats.ledger_format}"]
+        if Path(self.config["mapping_file"]).exists():
+            entities = ", ".join(self.mapping.legal_entities)
+            checked.append(f"mapping for {entities}")
+        else:
+            checked.append(f"no {self.config['mapping_file']}, so no accounting_documents")
+        if not self.config["posted_lookup"]:
+            checked.append(f"{POSTED} is not read")
+        return "; ".join(checked)
+
+
+if __name__ == "__main__":
+    TargetD365FO.cli()

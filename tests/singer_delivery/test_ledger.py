@@ -1,0 +1,415 @@
+"""The ledger on real databases: what is committed survives, and outcomes appear in order."""
+
+from __future__ import annotations
+
+import builtins
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy
+from singer_delivery.document import Document, Entry, Outcome, Status
+from singer_delivery.errors import LedgerError
+from singer_delivery.ledger import Ledger
+
+SYSTEM = "https://usmf.example"
+DELIVERED = Outcome(Status.DELIVERED, remote_key="VEN-1")
+REJECTED = Outcome(Status.REJECTED, "the vendor is on hold")
+
+
+def invoice(key: str, **changes: Any) -> Document:
+    plain = Document(key, None, "f" * 64, natural_key=f"usmf/V1/{key}", version="1")
+    return replace(plain, **changes)
+
+
+@contextmanager
+def opened(url: str, system: str = SYSTEM) -> Iterator[Ledger]:
+    ledger = Ledger.open(url, system)
+    yield ledger
+    ledger.close()
+
+
+def other_process(code: str, url: str, *arguments: str) -> subprocess.Popen[str]:
+    """Start Python with a ledger open on the same database."""
+    start = """
+        import os, sys
+        from singer_delivery.document import Document, Outcome, Status
+        from singer_delivery.ledger import Ledger
+    """
+    program = textwrap.dedent(start) + textwrap.dedent(code)
+    return subprocess.Popen(
+        [sys.executable, "-c", program, url, *arguments],
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+# What is known of a document
+
+
+def test_an_intent_is_known_until_its_outcome(ledger: Ledger) -> None:
+    ledger.intend("invoices", [invoice("1"), invoice("2")], "run-1")
+    assert [entry.key for entry in ledger.open_entries("invoices")] == ["1", "2"]
+    ledger.settle("invoices", invoice("1"), DELIVERED, "run-1")
+    assert [entry.key for entry in ledger.open_entries("invoices")] == ["2"]
+    entry = ledger.lookup("invoices", ["1"])["1"]
+    assert (entry.status, entry.remote_key, entry.attempts) == (Status.DELIVERED, "VEN-1", 1)
+
+
+def test_a_document_in_doubt_stays_open(ledger: Ledger) -> None:
+    ledger.intend("invoices", [invoice("1")], "run-1")
+    ledger.settle("invoices", invoice("1"), Outcome(Status.IN_DOUBT, "reset"), "run-1")
+    (entry,) = ledger.open_entries("invoices")
+    assert (entry.status, entry.reason, entry.settled_at) == (Status.IN_DOUBT, "reset", None)
+    ledger.settle_entry(entry, replace(DELIVERED, detail={"voucher": "9"}), "run-2")
+    settled = ledger.lookup("invoices", ["1"])["1"]
+    assert ledger.open_entries("invoices") == []
+    assert (settled.run_id, settled.detail, settled.remote_key) == (
+        "run-2",
+        {"voucher": "9"},
+        "VEN-1",
+    )
+
+
+def test_attempts_count_the_intents_only(ledger: Ledger) -> None:
+    for run in ("run-1", "run-2"):
+        ledger.intend("invoices", [invoice("1")], run)
+        ledger.settle("invoices", invoice("1"), Outcome(Status.NOT_SENT, "down"), run)
+    ledger.settle("invoices", invoice("2"), REJECTED, "run-2")
+    known = ledger.lookup("invoices", ["1", "2", "3"])
+    assert {key: entry.attempts for key, entry in known.items()} == {"1": 2, "2": 0}
+
+
+def test_everything_told_about_a_document_comes_back(ledger_url: str) -> None:
+    document = invoice(
+        "Ünïcode / 'quoted' \\ 100%",
+        version="2026-11-23T10:00:00Z",
+        remote_key="BW1",
+        detail={"company": "1000", "lines": [1, {"x": None}], "gross": Decimal("1.10"), "é": True},
+    )
+    outcome = Outcome(Status.REJECTED, "zu spät; 期限切れ", "", "req-1", {"company": "2000"})
+    now = datetime(2026, 11, 23, 10, 0, 0, 123456, tzinfo=UTC)
+    with opened(ledger_url) as ledger:
+        ledger._clock = lambda: now
+        ledger.intend("invoices", [document], "run-1")
+        ledger.settle("invoices", document, outcome, "run-1")
+    with opened(ledger_url) as again:
+        assert again.lookup("invoices", [document.key])[document.key] == Entry(
+            stream="invoices",
+            key=document.key,
+            natural_key=document.natural_key,
+            version=document.version,
+            fingerprint=document.fingerprint,
+            status=Status.REJECTED,
+            reason=outcome.reason,
+            remote_key="BW1",
+            request_id="req-1",
+            detail={"company": "2000", "lines": [1, {"x": None}], "gross": "1.10", "é": True},
+            attempts=1,
+            sequence=1,
+            run_id="run-1",
+            settled_at=now,
+        )
+
+
+def test_words_that_a_database_cannot_hold_do_not_stop_an_outcome(ledger: Ledger) -> None:
+    outcome = Outcome(Status.REJECTED, "bad \0 text \ud800", request_id="\0")
+    ledger.settle("invoices", invoice("1"), outcome, "run-1")
+    assert ledger.lookup("invoices", ["1"])["1"].reason.startswith("bad \ufffd text")
+
+
+def test_a_rejected_change_does_not_make_the_ledger_forget_what_is_held(ledger: Ledger) -> None:
+    ledger.settle("invoices", invoice("1"), DELIVERED, "run-1")
+    unreadable = invoice("1", natural_key="", version="2")
+    ledger.settle("invoices", unreadable, REJECTED, "run-2")
+    entry = ledger.lookup("invoices", ["1"])["1"]
+    assert (entry.status, entry.version) == (Status.REJECTED, "2")
+    assert (entry.remote_key, entry.natural_key) == ("VEN-1", "usmf/V1/1")
+
+
+# Natural keys
+
+
+def test_the_natural_key_finds_what_is_held_or_may_be(ledger: Ledger) -> None:
+    def same_number(key: str) -> Document:
+        return invoice(key, natural_key="usmf/V1/F-1")
+
+    ledger.settle("invoices", same_number("rejected"), REJECTED, "run-1")
+    ledger.settle("invoices", same_number("lost"), Outcome(Status.NOT_SENT), "run-1")
+    assert ledger.lookup_natural("invoices", ["usmf/V1/F-1"]) == {}
+    ledger.intend("invoices", [same_number("doubtful")], "run-1")
+    assert ledger.lookup_natural("invoices", ["usmf/V1/F-1"])["usmf/V1/F-1"].key == "doubtful"
+    ledger.settle("invoices", same_number("first"), DELIVERED, "run-1")
+    ledger.settle("invoices", same_number("latest"), Outcome(Status.UNCHANGED), "run-1")
+    assert ledger.lookup_natural("invoices", ["usmf/V1/F-1"])["usmf/V1/F-1"].key == "latest"
+
+
+def test_documents_without_a_natural_key_are_not_alike(ledger: Ledger) -> None:
+    ledger.settle("invoices", invoice("1", natural_key=""), DELIVERED, "run-1")
+    assert ledger.lookup_natural("invoices", [""]) == {}
+
+
+def test_ten_thousand_keys_are_looked_up_at_once(ledger: Ledger) -> None:
+    ledger.intend("invoices", [invoice(f"{n:05}") for n in range(0, 10_000, 10)], "run-1")
+    keys = [f"{n:05}" for n in range(10_000)]
+    assert sorted(ledger.lookup("invoices", keys)) == keys[::10]
+    natural = ledger.lookup_natural("invoices", [f"usmf/V1/{key}" for key in keys])
+    assert len(natural) == 1000
+
+
+# Outcomes in order
+
+
+def test_outcomes_come_in_the_order_of_their_settling_a_page_at_a_time(ledger: Ledger) -> None:
+    for key in "cab":
+        ledger.settle("invoices", invoice(key), DELIVERED, "run-1")
+    ledger.intend("invoices", [invoice("open")], "run-1")
+    ledger.settle("invoices", invoice("a"), REJECTED, "run-2")
+    assert [(e.key, e.sequence) for e in ledger.outcomes("invoices")] == [
+        ("c", 1),
+        ("b", 3),
+        ("a", 4),
+    ]
+    assert [e.key for e in ledger.outcomes("invoices", after=1, limit=1)] == ["b"]
+    assert ledger.outcomes("invoices", after=4) == []
+
+
+def test_two_systems_and_two_streams_do_not_mix(ledger_url: str) -> None:
+    with opened(ledger_url) as production, opened(ledger_url, "https://sandbox.example") as sandbox:
+        production.settle("invoices", invoice("1"), DELIVERED, "run-1")
+        production.intend("payments", [invoice("1")], "run-1")
+        sandbox.settle("invoices", invoice("1"), REJECTED, "run-2")
+        assert production.lookup("invoices", ["1"])["1"].status is Status.DELIVERED
+        assert sandbox.lookup("invoices", ["1"])["1"].status is Status.REJECTED
+        assert sandbox.open_entries("payments") == []
+        assert sandbox.lookup_natural("invoices", ["usmf/V1/1"]) == {}
+        assert [e.sequence for e in production.outcomes("invoices")] == [1]
+        assert [e.sequence for e in sandbox.outcomes("invoices")] == [1]
+
+
+def read_while(ledger: Ledger, busy: Any) -> list[int]:
+    """Read outcomes as a tap would, each time from the last one seen, until nobody writes."""
+    seen: list[int] = []
+    while True:
+        last_round = not busy()
+        seen += [e.sequence for e in ledger.outcomes("invoices", after=seen[-1] if seen else 0)]
+        if last_round:
+            return seen
+
+
+def test_a_reader_beside_writing_threads_misses_nothing(ledger_url: str) -> None:
+    with opened(ledger_url) as ledger, ThreadPoolExecutor(4) as pool:
+        written = [
+            pool.submit(ledger.settle, "invoices", invoice(f"{n}"), DELIVERED, "run")
+            for n in range(80)
+        ]
+        seen = read_while(ledger, lambda: not all(future.done() for future in written))
+        for future in written:
+            future.result()
+    assert seen == list(range(1, 81))
+
+
+def test_a_reader_beside_writing_processes_misses_nothing(ledger_url: str) -> None:
+    settle = """
+        ledger = Ledger.open(sys.argv[1], "https://usmf.example")
+        for n in range(60):
+            document = Document(f"{sys.argv[2]}-{n}", None, "")
+            ledger.settle("invoices", document, Outcome(Status.DELIVERED), "run")
+    """
+    with opened(ledger_url) as ledger:
+        writers = [other_process(settle, ledger_url, name) for name in ("a", "b")]
+        seen = read_while(ledger, lambda: any(writer.poll() is None for writer in writers))
+        for writer in writers:
+            assert writer.communicate()[1] == ""
+    assert seen == list(range(1, 121))
+
+
+# Crashes and neighbours
+
+
+def test_intents_survive_the_death_of_their_process(ledger_url: str) -> None:
+    die = """
+        ledger = Ledger.open(sys.argv[1], "https://usmf.example")
+        ledger.intend("invoices", [Document(f"{n}", None, "") for n in range(3)], "run-1")
+        ledger.settle("invoices", Document("1", None, ""), Outcome(Status.DELIVERED), "run-1")
+        os.kill(os.getpid(), 9)
+    """
+    died = other_process(die, ledger_url)
+    died.communicate()
+    assert died.returncode == -9
+    with opened(ledger_url) as ledger:
+        assert [entry.key for entry in ledger.open_entries("invoices")] == ["0", "2"]
+        assert ledger.lookup("invoices", ["1"])["1"].status is Status.DELIVERED
+
+
+def test_runners_that_open_an_empty_database_together_all_get_it(ledger_url: str) -> None:
+    open_it = """
+        print("ready", flush=True)
+        sys.stdin.readline()
+        ledger = Ledger.open(sys.argv[1], "https://usmf.example")
+        ledger.settle("invoices", Document(sys.argv[2], None, ""), Outcome(Status.DELIVERED), "r")
+    """
+    runners = [other_process(open_it, ledger_url, str(n)) for n in range(3)]
+    for runner in runners:
+        assert runner.stdout is not None
+        assert runner.stdout.readline() == "ready\n"
+    for runner in runners:
+        assert runner.stdin is not None
+        runner.stdin.write("go\n")
+        runner.stdin.flush()
+    assert [runner.communicate()[1] for runner in runners] == ["", "", ""]
+    with opened(ledger_url) as ledger:
+        assert sorted(ledger.lookup("invoices", "012")) == ["0", "1", "2"]
+
+
+def test_two_runners_that_intend_the_same_documents_do_not_lock_each_other_out(
+    ledger_url: str,
+) -> None:
+    documents = [invoice(f"{n}") for n in range(200)]
+    with opened(ledger_url) as one, opened(ledger_url) as other:
+        together = threading.Barrier(2)
+
+        def intend(ledger: Ledger, order: list[Document]) -> None:
+            together.wait()
+            ledger.intend("invoices", order, "run")
+
+        with ThreadPoolExecutor(2) as pool:
+            for future in [
+                pool.submit(intend, one, documents),
+                pool.submit(intend, other, documents[::-1]),
+            ]:
+                future.result()
+        assert {entry.attempts for entry in one.open_entries("invoices")} == {2}
+
+
+def test_a_sqlite_ledger_survives_a_power_cut(tmp_path: Path) -> None:
+    with opened(f"sqlite:///{tmp_path}/ledger.db") as ledger, ledger._engine.begin() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+
+
+def test_the_ledger_can_live_beside_another_programs_tables(ledger_url: str) -> None:
+    with opened(ledger_url) as ledger, ledger._engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE alembic_version (version_num VARCHAR(32))")
+        connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('somebody else')")
+    with opened(ledger_url) as ledger:
+        assert ledger.open_entries("invoices") == []
+
+
+def test_missing_folders_of_a_sqlite_ledger_are_made(tmp_path: Path) -> None:
+    with opened(f"sqlite:///{tmp_path}/state/of/things/ledger.db"):
+        assert (tmp_path / "state/of/things/ledger.db").exists()
+
+
+# What cannot be used, in words
+
+
+def unusable(url: str) -> str:
+    with pytest.raises(LedgerError) as caught:
+        Ledger.open(url, SYSTEM)
+    text = str(caught.value)
+    assert "s3cret" not in text
+    assert "\n" not in text
+    assert caught.value.__cause__ is None
+    return text
+
+
+def test_a_ledger_written_by_a_newer_version(ledger_url: str) -> None:
+    with opened(ledger_url) as ledger, ledger._engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE ledger_version SET version_num = '9999'")
+    assert "newer version (schema 9999" in unusable(ledger_url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *["", "ledger.db", "/var/lib/ledger.db", "sqlite", "sqlite:ledger.db", "C:\\ledger.db"],
+        *["postgresql://u:s3cret@host:port/db", "https://u:s3cret@host/db", "mysql://u:s3cret@h/d"],
+        *["mssql+pyodbc://u:s3cret@h/d", "foo://u:s3cret@h/d", "host=h password=s3cret"],
+    ],
+)
+def test_what_is_not_the_address_of_a_ledger(url: str) -> None:
+    assert "ledger_url is not the address of a SQLite or PostgreSQL database" in unusable(url)
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    (tmp_path / "ledger.db").write_bytes(b"this is a letter to my aunt " * 100)
+    assert "file is not a database" in unusable(f"sqlite:///{tmp_path}/ledger.db")
+
+
+def test_a_database_cut_in_half(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with opened(f"sqlite:///{path}") as ledger:
+        ledger.intend("invoices", [invoice(f"{n}") for n in range(500)], "run")
+    path.write_bytes(path.read_bytes()[:5000])
+    assert "malformed" in unusable(f"sqlite:///{path}")
+
+
+def test_a_file_that_may_only_be_read_can_be_read_and_takes_no_intent(tmp_path: Path) -> None:
+    with opened(f"sqlite:///{tmp_path}/ledger.db") as ledger:
+        ledger.settle("invoices", invoice("1"), DELIVERED, "run")
+    with opened(f"sqlite:///file:{tmp_path}/ledger.db?mode=ro&uri=true") as ledger:
+        assert [entry.key for entry in ledger.outcomes("invoices")] == ["1"]
+        with pytest.raises(LedgerError, match=r"readonly database; nothing more is sent"):
+            ledger.intend("invoices", [invoice("2")], "run")
+    assert not Path("file:").exists()
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert "cannot be used" in unusable(f"sqlite:///{tmp_path}/file/ledger.db")
+    assert "unable to open database file" in unusable(f"sqlite:///{tmp_path}")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_the_right_to_write(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    assert "unable to open database file" in unusable(f"sqlite:///{tmp_path}/ledger.db")
+
+
+def test_a_full_disk_in_the_middle_of_a_run(tmp_path: Path) -> None:
+    with opened(f"sqlite:///{tmp_path}/ledger.db") as ledger:
+        ledger._engine.dispose()
+        sqlalchemy.event.listen(
+            ledger._engine,
+            "connect",
+            lambda connection, _: connection.execute("PRAGMA max_page_count = 30").close(),
+        )
+        with pytest.raises(LedgerError, match=r"database or disk is full; nothing more is sent"):
+            ledger.intend("invoices", [invoice(f"{n}") for n in range(5000)], "run")
+        assert ledger.open_entries("invoices") == []
+
+
+def test_a_postgresql_server_that_is_not_there(tmp_path: Path) -> None:
+    pytest.importorskip("psycopg", reason="the driver comes with singer-delivery[postgres]")
+    for scheme in ("postgresql", "postgres", "postgresql+psycopg"):
+        url = f"{scheme}://user:s3cret@/db?host={tmp_path}&password=s3cret2"
+        text = unusable(url)
+        assert "No such file or directory" in text
+        assert "user:***@" in text
+
+
+def test_a_missing_driver_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without_psycopg(name: str, *arguments: Any, **options: Any) -> Any:
+        if name.split(".", maxsplit=1)[0] == "psycopg":
+            raise ModuleNotFoundError(name=name)
+        return real(name, *arguments, **options)
+
+    monkeypatch.setattr(builtins, "__import__", without_psycopg)
+    text = unusable("postgresql://user:s3cret@host/db")
+    assert "install singer-delivery[postgres]" in text
