@@ -85,7 +85,12 @@ def test_parts_are_independent(dynamics: Dynamics) -> None:
         operation("GET", "VendorInvoiceHeaders?$select=HeaderReference"),
         invoice(dynamics, 3, dataAreaId="demf"),
         operation("GET", dynamics.url("VendorsV3(dataAreaId='usmf',VendorAccountNumber='no')")),
-        operation("POST", "VendorInvoiceHeaders", dynamics.invoice(InvoiceNumber="BARE"), 9),
+        operation(
+            "POST",
+            "VendorInvoiceHeaders",
+            dynamics.invoice(HeaderReference="BARE", InvoiceNumber="BARE"),
+            9,
+        ),
     ]
     answer = dynamics.batch(batch(*parts))
     assert statuses(answer) == [201, 201, 400, 200, 201, 201, 404, 201]

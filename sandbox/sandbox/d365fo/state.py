@@ -12,7 +12,14 @@ from sandbox.d365fo.model import load_model
 from sandbox.d365fo.number_sequence import NumberSequences
 from sandbox.d365fo.tables import Record, Store
 from sandbox.d365fo.tokens import Directory
-from sandbox.d365fo.values import ValueProblem, convert, default, fold, moment_text
+from sandbox.d365fo.values import (
+    NULL_MOMENT,
+    ValueProblem,
+    convert,
+    default,
+    fold,
+    moment_text,
+)
 from sandbox.d365fo.views import VIEWS, show
 
 if TYPE_CHECKING:
@@ -26,6 +33,7 @@ if TYPE_CHECKING:
 # Attachments have the key of their invoice: several rows share one.
 _NOT_UNIQUE = frozenset({"VendorInvoiceDocumentAttachments"})
 _DEFAULT_COMPANY = "dat"
+_UNSET = (0, "", NULL_MOMENT)
 
 
 class D365State:
@@ -35,6 +43,7 @@ class D365State:
         self.clock = clock
         self.switches = switches
         self.model = load_model()
+        self._default_rows: dict[str, dict[str, Value]] = {}
         self.reset()
 
     def reset(self) -> None:
@@ -126,10 +135,20 @@ class D365State:
             "SysModifiedDateTime": now,
             "SysDataAreaId": values.get("dataAreaId", ""),
         }
-        complete = {
-            name: self._complete(field, values, system) for name, field in entity.fields.items()
-        }
+        complete = self.default_row(entity)
+        complete |= {name: value for name, value in values.items() if value is not None}
+        for name, value in system.items():
+            if name in complete and complete[name] in _UNSET:
+                complete[name] = value
         return Record(complete, rec_id, created_on=now, modified_on=now)
+
+    def default_row(self, entity: EntitySet) -> dict[str, Value]:
+        """A row of nothing but defaults, in the order of the fields."""
+        if entity.name not in self._default_rows:
+            self._default_rows[entity.name] = {
+                name: default(field, self.model) for name, field in entity.fields.items()
+            }
+        return dict(self._default_rows[entity.name])
 
     def insert(self, name: str, values: dict[str, Value]) -> Record:
         """Insert a row past the API's validation, in a transaction. Raises KeyError (key taken)."""
@@ -174,14 +193,6 @@ class D365State:
 
     def _shown(self, name: str) -> list[Record]:
         return self.store[VIEWS[name].source].records()
-
-    def _complete(
-        self, field: Field, values: Mapping[str, Value], system: Mapping[str, Value]
-    ) -> Value:
-        value = values.get(field.name)
-        if value is None or (field.name in system and value in (0, "")):
-            return system.get(field.name, default(field, self.model))
-        return value
 
     def _load_row(self, entity: EntitySet, row: Mapping[str, Any]) -> None:
         values: dict[str, Value] = {}

@@ -135,7 +135,8 @@ def _next_number(change: Change, name: str, field: str) -> Decimal:
     siblings = change.state.find(
         name, dataAreaId=change.company, HeaderReference=change.values["HeaderReference"]
     )
-    return max((decimal(record.values[field]) for record in siblings), default=Decimal(0)) + 1
+    numbers = [decimal(record.values[field]) for record in siblings]
+    return max(numbers, default=Decimal(0)) + 1
 
 
 def _settle_net_amount(change: Change) -> None:

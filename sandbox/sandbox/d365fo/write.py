@@ -26,7 +26,7 @@ from sandbox.d365fo.infolog import (
     write_failed,
 )
 from sandbox.d365fo.rules import Change, EntityRules, check_reference
-from sandbox.d365fo.values import ValueProblem, convert, default, fold
+from sandbox.d365fo.values import ValueProblem, convert, fold
 from sandbox.d365fo.vendor_invoice_lines import ATTACHMENT_RULES, CHARGE_RULES, LINE_RULES
 from sandbox.d365fo.vendor_invoices import HEADER_RULES, HEADERS, LINES
 from sandbox.d365fo.views import VIEWS
@@ -62,9 +62,7 @@ def create(state: D365State, entity: EntitySet, body: object) -> Record:
     _refuse_read_only_set(entity)
     rules = rules_for(entity)
     sent = _sent_values(state, entity, body)
-    values: dict[str, Value] = {
-        name: default(field, state.model) for name, field in entity.fields.items()
-    }
+    values = state.default_row(entity)
     if entity.per_company:
         values["dataAreaId"] = state.default_company
     change = Change(state, entity, values | sent, set(sent))

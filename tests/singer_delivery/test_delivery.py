@@ -1,0 +1,557 @@
+"""Delivering batches to a system that loses answers, refuses, goes down and dies midway."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import sqlalchemy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from singer_delivery.database import open_database
+from singer_delivery.delivery import Delivery, DeliveryOptions, waves
+from singer_delivery.document import FINAL, HELD, OPEN, Document, Outcome, Status
+from singer_delivery.errors import (
+    AccessDenied,
+    ApiError,
+    DeliveryError,
+    Refused,
+    SetupError,
+    Unavailable,
+)
+from singer_delivery.ledger import Ledger
+
+from tests.singer_delivery.fake_system import Crash, FakeCourier, FakeSystem, Fault, record
+
+names = (f"https://{number}.example" for number in itertools.count())
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[sqlalchemy.Engine]:
+    """One database for all tests here; each works on a system of its own in it."""
+    opened = open_database("sqlite://")
+    yield opened
+    opened.dispose()
+
+
+class WatchedLedger(Ledger):
+    """Tells of its commits, so that a test can kill the process around any of them."""
+
+    event: Callable[[str], None] = staticmethod(lambda _: None)
+
+    def intend(self, stream: str, intents: Sequence[Document], run_id: str) -> None:
+        self.event("about to intend")
+        super().intend(stream, intents, run_id)
+        self.event("intended")
+
+    def settle(self, stream: str, document: Document, outcome: Outcome, run_id: str) -> None:
+        self.event(f"about to settle {document.key}")
+        super().settle(stream, document, outcome, run_id)
+        self.event(f"settled {document.key}")
+
+
+@dataclass
+class World:
+    """A system, its ledger, and runs of a delivery between them."""
+
+    ledger: Ledger
+    system: FakeSystem = field(default_factory=FakeSystem)
+    options: DeliveryOptions = field(default_factory=lambda: DeliveryOptions(connections=3))
+    stopping: bool = False
+    naps: list[float] = field(default_factory=list)
+    runs: int = 0
+
+    def start(self) -> Delivery:
+        """Start a run: what an earlier one left is settled first."""
+        self.runs += 1
+        self.system.sends.clear()
+        delivery = Delivery(
+            FakeCourier(self.system),
+            self.ledger,
+            f"run-{self.runs}",
+            self.options,
+            stopping=lambda: self.stopping,
+            sleep=self.naps.append,
+        )
+        delivery.settle_leftovers()
+        return delivery
+
+    def run(self, *records: dict[str, Any]) -> Delivery:
+        """Run one batch in a run of its own."""
+        delivery = self.start()
+        delivery.run(records)
+        return delivery
+
+    def statuses(self, *keys: str) -> dict[str, Status]:
+        """Return what the ledger says of these documents."""
+        found = self.ledger.lookup("invoices", keys or [row.key for row in self.system.rows])
+        return {key: entry.status for key, entry in sorted(found.items())}
+
+    def held(self) -> list[str]:
+        """Return the keys of what the system holds."""
+        return sorted(row.key for row in self.system.rows)
+
+
+@pytest.fixture
+def world(engine: sqlalchemy.Engine) -> World:
+    return World(Ledger(engine, next(names)))
+
+
+# One document
+
+
+def test_a_new_document_is_delivered(world: World) -> None:
+    delivery = world.run(record("a", "F-1"))
+    entry = world.ledger.lookup("invoices", ["a"])["a"]
+    assert (entry.status, entry.remote_key, entry.attempts) == (Status.DELIVERED, "R-a", 1)
+    assert entry.detail == {"company": "1000", "voucher": "V1"}
+    assert delivery.tally == {Status.DELIVERED: 1}
+    assert world.held() == ["a"]
+
+
+def test_the_same_document_again_is_unchanged_and_not_sent(world: World) -> None:
+    world.run(record("a", "F-1"))
+    delivery = world.run(record("a", "F-1"))
+    assert delivery.tally == {Status.UNCHANGED: 1}
+    assert not world.system.sends
+
+
+def test_a_changed_document_replaces_the_one_that_is_there(world: World) -> None:
+    world.run(record("a", "F-1", content=1))
+    world.run(record("a", "F-1", content=2))
+    assert world.held() == ["a"]
+    assert world.ledger.lookup("invoices", ["a"])["a"].version == "2"
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [(Fault.REFUSED, "the vendor is on hold"), (Fault.REJECTED, "the amounts do not add up")],
+)
+def test_a_rejected_document_keeps_its_reason_and_stops_no_other(
+    world: World, fault: Fault, reason: str
+) -> None:
+    world.system.faults = {"b": [fault]}
+    delivery = world.run(*(record(key, key) for key in "abcdefgh"))
+    assert delivery.tally == {Status.DELIVERED: 7, Status.REJECTED: 1}
+    assert world.ledger.lookup("invoices", ["b"])["b"].reason == reason
+    assert world.held() == [*"acdefgh"]
+
+
+def test_the_systems_request_id_goes_into_the_ledger(world: World) -> None:
+    world.system.faults = {"a": [Fault.REFUSED]}
+    world.run(record("a"))
+    assert world.ledger.lookup("invoices", ["a"])["a"].request_id == "r-2"
+
+
+def test_a_record_that_cannot_become_a_document_is_rejected_with_its_reason(world: World) -> None:
+    delivery = world.run(record("a", unmapped="US99"), record("b"))
+    assert world.statuses("a", "b") == {"a": Status.REJECTED, "b": Status.DELIVERED}
+    assert "US99" in world.ledger.lookup("invoices", ["a"])["a"].reason
+    assert delivery.bad_records == []
+
+
+def test_a_record_without_a_key_is_named_and_costs_no_other(world: World) -> None:
+    delivery = world.run(record(None), record("b"), record("", unmapped="US99"))
+    assert delivery.bad_records == [
+        "a record of invoices has no id",
+        "a record of invoices has no id (the mapping has no tax code US99)",
+    ]
+    assert world.held() == ["b"]
+
+
+@pytest.mark.parametrize("key", ["k" * 256, "a\0b", "\ud800"])
+def test_a_key_that_no_ledger_can_store_costs_no_other(world: World, key: str) -> None:
+    delivery = world.run(record(key), record("b"))
+    assert delivery.bad_records == ["a record of invoices has a key that cannot be stored"]
+    assert world.held() == ["b"]
+
+
+@pytest.mark.parametrize("number", ["F\0-1", "\udfff", "F" * 5000])
+def test_a_number_that_no_ledger_can_store_is_rejected(world: World, number: str) -> None:
+    world.run(record("a", number), record("b"))
+    assert world.statuses("a", "b") == {"a": Status.REJECTED, "b": Status.DELIVERED}
+
+
+# One batch
+
+
+def test_of_one_key_the_last_record_wins(world: World) -> None:
+    world.run(record("a", "F-1", 1), record("b", "F-2"), record("a", "F-1", 2))
+    assert world.ledger.lookup("invoices", ["a"])["a"].version == "2"
+    assert world.system.sends == {"a": 1, "b": 1}
+
+
+def test_of_one_number_the_first_document_is_delivered_and_the_second_rejected(
+    world: World,
+) -> None:
+    world.run(record("a", "F-1"), record("b", "F-2"), record("c", "F-1"))
+    assert world.statuses("a", "b", "c") == {
+        "a": Status.DELIVERED,
+        "b": Status.DELIVERED,
+        "c": Status.REJECTED,
+    }
+
+
+def test_the_second_of_one_number_is_delivered_when_the_first_is_refused(world: World) -> None:
+    world.system.faults = {"a": [Fault.REFUSED]}
+    world.run(record("a", "F-1"), record("c", "F-1"))
+    assert world.held() == ["c"]
+
+
+def test_no_more_documents_are_in_flight_than_connections(world: World) -> None:
+    world.run(*(record(f"{n}") for n in range(40)))
+    assert 1 <= world.system.most_in_flight <= 3
+    assert len(world.held()) == 40
+
+
+def test_an_empty_batch_is_nothing_to_do(world: World) -> None:
+    assert world.run().tally == {}
+
+
+@pytest.mark.parametrize("wrong", [{"connections": 0}, {"max_sends": 0}, {"read_back_wait": -1}])
+def test_limits_that_would_send_nothing_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(SetupError):
+        DeliveryOptions(**wrong)
+
+
+# In doubt
+
+
+def test_a_lost_answer_is_settled_by_reading_back_not_by_sending_again(world: World) -> None:
+    world.system.faults = {"a": [Fault.LOST_AFTER]}
+    assert world.run(record("a"), record("b")).tally == {Status.DELIVERED: 2}
+    assert world.system.sends["a"] == 1
+    assert world.naps == [2.0]
+
+
+@pytest.mark.parametrize("fault", [Fault.LOST_BEFORE, Fault.HALF])
+def test_what_did_not_arrive_whole_is_sent_again(world: World, fault: Fault) -> None:
+    world.system.faults = {"a": [fault, fault]}
+    assert world.run(record("a")).tally == {Status.DELIVERED: 1}
+    assert world.held() == ["a"]
+    assert world.ledger.lookup("invoices", ["a"])["a"].attempts == 3
+
+
+def test_one_document_is_not_sent_more_often_than_allowed(world: World) -> None:
+    world.system.faults = {"a": [Fault.LOST_BEFORE] * 9}
+    assert world.run(record("a")).tally == {Status.NOT_SENT: 1}
+    assert world.system.sends["a"] == world.options.max_sends
+    assert world.run(record("a")).tally == {Status.NOT_SENT: 1}
+
+
+def test_what_cannot_be_read_back_stays_in_doubt_and_is_settled_by_the_next_run(
+    world: World,
+) -> None:
+    world.system.faults = {"a": [Fault.LOST_AFTER]}
+    delivery = world.start()
+    delivery.run([record("b")])
+    world.system.read_faults = []
+    system_read = world.system.read
+
+    def fail_second() -> None:
+        world.system.read = system_read  # type: ignore[method-assign]
+        world.system.read_faults = [Unavailable("down for a moment")]
+
+    world.system.read = fail_second  # type: ignore[method-assign]
+    delivery.run([record("a")])
+    assert delivery.tally == {Status.DELIVERED: 1, Status.IN_DOUBT: 1}
+    assert "reading back failed" in world.ledger.lookup("invoices", ["a"])["a"].reason
+    later = world.start()
+    assert later.tally == {Status.DELIVERED: 1}
+    assert world.statuses("a") == {"a": Status.DELIVERED}
+    assert not world.system.sends
+
+
+def test_a_run_does_not_start_while_leftovers_cannot_be_read(world: World) -> None:
+    world.system.faults = {"a": [Fault.CRASH_AFTER]}
+    with pytest.raises(Crash):
+        world.run(record("a"))
+    world.system.read_faults = [Unavailable("down")]
+    with pytest.raises(Unavailable):
+        world.start()
+    assert world.statuses("a") == {"a": Status.INTENDED}
+
+
+def test_a_crash_after_the_request_is_settled_by_the_next_run(world: World) -> None:
+    world.system.faults = {"a": [Fault.CRASH_AFTER], "b": [Fault.CRASH_BEFORE]}
+    world.options = DeliveryOptions(connections=2)
+    with pytest.raises(Crash):
+        world.run(record("a"), record("b"))
+    world.start()
+    assert world.statuses("a", "b") == {"a": Status.DELIVERED, "b": Status.NOT_SENT}
+    world.run(record("a"), record("b"))
+    assert world.held() == ["a", "b"]
+
+
+# The system as a whole
+
+
+def test_without_a_right_nothing_more_is_sent(world: World) -> None:
+    world.options = DeliveryOptions(connections=1)
+    world.system.faults = {"b": [Fault.DENIED]}
+    with pytest.raises(AccessDenied):
+        world.run(*(record(key) for key in "abcd"))
+    assert world.statuses(*"abcd") == {
+        "a": Status.DELIVERED,
+        "b": Status.NOT_SENT,
+        "c": Status.NOT_SENT,
+        "d": Status.NOT_SENT,
+    }
+    assert world.system.sends == {"a": 1, "b": 1}
+
+
+def test_what_is_in_flight_when_a_right_is_missing_still_gets_its_outcome(world: World) -> None:
+    world.system.faults = {"a": [Fault.DENIED], "c": [Fault.LOST_AFTER]}
+    with pytest.raises(AccessDenied):
+        world.run(*(record(key) for key in "abcdefgh"))
+    statuses = world.statuses(*"abcdefgh")
+    assert Status.INTENDED not in statuses.values()
+    assert {key for key, status in statuses.items() if status is Status.DELIVERED} <= {
+        *world.held()
+    }
+
+
+def test_an_outage_ends_the_run_after_three_documents(world: World) -> None:
+    world.options = DeliveryOptions(connections=1)
+    world.system.faults = {key: [Fault.DOWN] for key in "abcdef"}
+    with pytest.raises(Unavailable):
+        world.run(*(record(key) for key in "abcdef"))
+    assert sum(world.system.sends.values()) == 3
+    assert set(world.statuses(*"abcdef").values()) == {Status.NOT_SENT}
+
+
+@pytest.mark.parametrize("answer", [[], [Fault.REFUSED]])
+def test_documents_that_get_through_show_that_it_is_no_outage(
+    world: World, answer: list[Fault]
+) -> None:
+    world.options = DeliveryOptions(connections=1)
+    world.system.faults = {key: [Fault.DOWN] for key in "acegi"}
+    world.system.faults |= {key: list(answer) for key in "bdfh"}
+    delivery = world.run(*(record(key) for key in "abcdefghi"))
+    assert delivery.tally[Status.NOT_SENT] == 5
+    assert sum(world.system.sends.values()) == 9
+
+
+def test_a_survey_that_fails_leaves_nothing_in_doubt(world: World) -> None:
+    world.system.read_faults = [Refused("400 malformed filter")]
+    with pytest.raises(Refused):
+        world.run(record("a"))
+    assert world.ledger.lookup("invoices", ["a"]) == {}
+
+
+def test_a_run_that_is_stopped_finishes_what_is_in_flight_and_starts_nothing(
+    world: World,
+) -> None:
+    world.options = DeliveryOptions(connections=1)
+
+    def stop(event: str) -> None:
+        world.stopping = event == "b stored"
+
+    world.system.event = stop
+    world.system.faults = {"b": [Fault.LOST_AFTER]}
+    delivery = world.run(*(record(key) for key in "abcd"))
+    assert world.held() == ["a", "b"]
+    assert delivery.tally == {Status.DELIVERED: 2, Status.NOT_SENT: 2}
+
+
+def test_one_line_a_document_without_its_content(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    world.system.faults = {"b": [Fault.REFUSED]}
+    world.run(record("a", "F-1", iban="DE00"), record("b", "F-2", iban="DE00"))
+    lines = sorted(line.getMessage() for line in caplog.records)
+    assert lines == [
+        "invoice F-1: delivered as R-a",
+        "invoice F-2: rejected: the vendor is on hold",
+    ]
+    fields = vars(caplog.records[0])
+    assert (fields["run_id"], fields["stream"], fields["document_company"]) == (
+        "run-1",
+        "invoices",
+        "1000",
+    )
+
+
+# Any sequence of batches, faults and crashes
+
+KEYS = "abcdef"
+one_record = st.builds(
+    lambda key, number, content, more: record(key, number, content, **more),
+    st.sampled_from([*KEYS, None]),
+    st.sampled_from(["", "F-1", "F-2", "F-3", "F-4"]),
+    st.integers(1, 3),
+    st.sampled_from([{}, {}, {}, {"unmapped": "US99"}]),
+)
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """The batches of one run, and what goes wrong in it."""
+
+    batches: list[list[dict[str, Any]]]
+    faults: dict[str, list[Fault]]
+    reads_fail: list[bool]
+    connections: int
+    stop_after: int
+
+
+planned_runs = st.builds(
+    PlannedRun,
+    st.lists(st.lists(one_record, max_size=6), min_size=1, max_size=3),
+    st.dictionaries(
+        st.sampled_from(KEYS), st.lists(st.sampled_from(Fault), min_size=1, max_size=4), max_size=4
+    ),
+    st.lists(st.sampled_from([False, False, False, True]), max_size=6),
+    st.sampled_from([1, 3]),
+    st.sampled_from([1, 2, 3, 99]),
+)
+
+
+def check_system_and_ledger(world: World) -> None:
+    """What must hold at any moment, whatever happened."""
+    rows = [row for row in world.system.rows if row.whole]
+    assert max(Counter(row.key for row in world.system.rows).values(), default=1) == 1
+    numbers = Counter(row.natural_key for row in rows if row.natural_key)
+    assert max(numbers.values(), default=1) == 1
+    assert max(world.system.sends.values(), default=0) <= world.options.max_sends
+    contents = {row.key: row.fingerprint for row in rows}
+    known = world.ledger.lookup("invoices", KEYS)
+    for key, entry in known.items():
+        if entry.status in HELD:
+            assert contents[key] == entry.fingerprint
+        elif contents.get(key) == entry.fingerprint:
+            assert entry.status in OPEN, f"{key} is held, and said to be {entry.status}"
+    assert contents.keys() <= known.keys()
+    assert [entry.sequence for entry in world.ledger.outcomes("invoices")] == sorted(
+        {entry.sequence for entry in known.values() if entry.status in FINAL}
+    )
+
+
+def check_all_settled(world: World, delivery: Delivery, plan: PlannedRun) -> None:
+    """What a STATE after these batches rests on: each document has its durable outcome."""
+    last = {entry["id"]: entry for batch in plan.batches for entry in batch if entry["id"]}
+    known = world.ledger.lookup("invoices", last)
+    for key, offered in last.items():
+        assert known[key].status in FINAL
+        assert known[key].version == str(offered["content"])
+    assert delivery.tally.total() >= len(known)
+
+
+@given(st.lists(planned_runs, min_size=1, max_size=4))
+@settings(deadline=None)
+def test_nothing_is_lost_and_nothing_doubled_whatever_happens(
+    engine: sqlalchemy.Engine, plans: list[PlannedRun]
+) -> None:
+    world = World(Ledger(engine, next(names)))
+    for plan in plans:
+        world.system.faults = {key: list(faults) for key, faults in plan.faults.items()}
+        world.options = DeliveryOptions(connections=plan.connections)
+        fails = iter(plan.reads_fail)
+        world.system.read = lambda fails=fails: _fail(next(fails, False))  # type: ignore[method-assign]
+        world.stopping = False
+        finished = False
+        try:
+            delivery = world.start()
+            assert world.ledger.open_entries("invoices") == []
+            for number, batch in enumerate(plan.batches, start=1):
+                world.system.sends.clear()
+                delivery.run(batch)
+                check_system_and_ledger(world)
+                world.stopping = number >= plan.stop_after
+            finished = True
+        except Crash:
+            pass
+        except DeliveryError:
+            statuses = world.statuses(*KEYS)
+            assert plan.reads_fail or Status.INTENDED not in statuses.values()
+        check_system_and_ledger(world)
+        open_ones = delivery.tally[Status.IN_DOUBT] + delivery.tally[Status.NOT_SENT]
+        if finished and not open_ones and not delivery.bad_records:
+            check_all_settled(world, delivery, plan)
+    # At last everything works: what was offered last is held, unless it is rejected.
+    world.system.faults, world.stopping = {}, False
+    world.system.read = lambda: None  # type: ignore[method-assign]
+    final = [record(key, f"last-{key}") for key in KEYS]
+    assert world.run(*final).tally[Status.NOT_SENT] == 0
+    check_system_and_ledger(world)
+    assert world.held() == [*KEYS]
+
+
+def _fail(fails: bool) -> None:
+    if fails:
+        msg = "down for a moment"
+        raise Unavailable(msg)
+
+
+def test_a_crash_at_any_event_loses_and_doubles_nothing(engine: sqlalchemy.Engine) -> None:
+    """The process dies at the first event, then at the second, until one run passes untouched."""
+    records = [record("a", "1"), record("b", "2"), record("c", "1"), record("d", "", unmapped="x")]
+    for moment in itertools.count(1):
+        ledger = WatchedLedger(engine, next(names))
+        world = World(ledger, options=DeliveryOptions(connections=1))
+        world.system.faults = {"a": [Fault.LOST_AFTER], "b": [Fault.LOST_BEFORE]}
+        events: list[str] = []
+
+        def die(event: str, events: list[str] = events, moment: int = moment) -> None:
+            events.append(event)
+            if len(events) == moment:
+                raise Crash(event)
+
+        ledger.event = world.system.event = die  # type: ignore[method-assign]
+        try:
+            world.run(*records)
+        except Crash:
+            check_system_and_ledger(world)
+            world.run(*records)
+        check_system_and_ledger(world)
+        assert world.held() == ["a", "b"], f"after a crash at {events[moment - 1 :][:1]}"
+        assert world.statuses(*"abcd") == {
+            "a": world.statuses("a")["a"],
+            "b": world.statuses("b")["b"],
+            "c": Status.REJECTED,
+            "d": Status.REJECTED,
+        }
+        assert {world.statuses(key)[key] for key in "ab"} <= HELD
+        if len(events) < moment:
+            break
+    assert moment > 20
+
+
+# Waves
+
+documents = st.builds(
+    lambda key, number: Document(key, None, "", natural_key=number),
+    st.text(max_size=3),
+    st.sampled_from(["", "1", "2", "3"]),
+)
+
+
+@given(st.lists(documents, max_size=20))
+def test_waves_hold_every_document_once_and_no_number_twice(batch: list[Document]) -> None:
+    rounds = list(waves(batch))
+    assert sorted(map(id, itertools.chain(*rounds))) == sorted(map(id, batch))
+    for wave in rounds:
+        numbers = [document.natural_key for document in wave if document.natural_key]
+        assert len(numbers) == len(set(numbers))
+
+
+@given(st.lists(documents, max_size=20))
+def test_waves_keep_the_order_of_a_number_and_are_as_few_as_can_be(batch: list[Document]) -> None:
+    rounds = list(waves(batch))
+    for number in ("1", "2", "3"):
+        wanted = [id(document) for document in batch if document.natural_key == number]
+        got = [id(d) for wave in rounds for d in wave if d.natural_key == number]
+        assert got == wanted
+    most = Counter(document.natural_key for document in batch if document.natural_key)
+    assert len(rounds) == max([*most.values(), min(len(batch), 1)])
+
+
+def test_the_errors_that_couriers_raise_are_told_apart() -> None:
+    assert issubclass(Unavailable, ApiError)
+    assert not issubclass(Unavailable, Refused)

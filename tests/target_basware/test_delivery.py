@@ -1,0 +1,351 @@
+"""Whole runs against the sandbox: what Basware holds afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sandbox.faults import Fault
+from sandbox.server import Sandbox
+from singer_delivery.document import Status
+from singer_delivery.errors import AccessDenied, SetupError
+from target_basware.target import TargetBasware
+
+Deliver = Callable[..., Any]
+Outcome = Callable[..., dict[str, Any]]
+PutInvoices = Callable[..., None]
+
+
+def responses(sandbox: Sandbox, key: str = "i1") -> list[dict[str, Any]]:
+    return list(sandbox.basware.document(key).get("transferResponses", []))
+
+
+def status(sandbox: Sandbox, key: str = "i1") -> str:
+    return str(sandbox.basware.document(key)["processingStatus"])
+
+
+def posts(sandbox: Sandbox) -> list[str]:
+    made = sandbox.journal.requests(system="basware", method="POST")
+    return [request.path for request in made if request.path != "/v1/tokens"]
+
+
+# -- what arrives
+
+
+@pytest.mark.parametrize("stream", ["transfer_outcomes", "transfer_responses"])
+def test_a_success_transfers_the_invoice(
+    sandbox: Sandbox, deliver: Deliver, outcome: Outcome, invoices: PutInvoices, stream: str
+) -> None:
+    invoices("i1")
+    run = deliver(outcome(), stream=stream)
+    assert run.error is None
+    assert run.states == [{"seen": 1}]
+    assert run.status("i1") is Status.DELIVERED
+    document = sandbox.basware.document("i1")
+    assert document["processingStatus"] == "Transferred"
+    assert document["voucherNumber1"] == "V-i1"
+    [response] = responses(sandbox)
+    assert response["responseMessage"] == "Transferred to usmf"
+    assert response["sourceSystem"] == "D365FO"
+    assert run.entries["i1"].request_id
+    assert run.entries["i1"].detail["request_status"] == "Success"
+
+
+def test_a_failure_is_told_with_its_reason(
+    sandbox: Sandbox, deliver: Deliver, outcome: Outcome, invoices: PutInvoices
+) -> None:
+    invoices("i1")
+    deliver(outcome(success=False))
+    assert status(sandbox) == "TransferFailed"
+    assert responses(sandbox)[0]["responseMessage"] == "Vendor 10045 is on hold"
+
+
+def test_many_at_once(
+    sandbox: Sandbox, deliver: Deliver, outcome: Outcome, invoices: PutInvoices
+) -> None:
+    keys = [f"i{n}" for n in range(40)]
+    invoices(*keys)
+    deliver(*(outcome(key) for key in keys))
+    assert {status(sandbox, key) for key in keys} == {"Transferred"}
+    assert len(posts(sandbox)) == 40
+
+
+def test_the_last_of_two_outcomes_of_an_invoice_is_told(
+    sandbox: Sandbox, deliver: Deliver, outcome: Outcome, invoices: PutInvoices
+) -> None:
+    invoices("i1")
+    deliver(outcome(success=False), outcome(sequence=2))
+    assert len(responses(sandbox)) == 1
+    assert status(sandbox) == "Transferred"
+
+
+def test_acknowledged_first(
+    sandbox: Sandbox, deliver: Deliver, outcome: Outcome, invoices: PutInvoices
+) -> None:
+    invoices("i1")
+    invoices("i2", processingStatus="TransferInProgress")
+    run = deliver(outcome("i1"), outcome("i2"), acknowledge_first=True, max_connections=1)
+    assert posts(sandbox) == [
+        f"/v1/accountingDocuments/{key}/{what}"
+        for key in ("i1", "i2")
+        for what in ("acknowledge", "transferResponses")
+    ]
+    assert [run.status(key) for key in ("i1", "i2")] == [Status.DELIVERED] * 2
+
+
+def test_a_lost_answer_to_acknowledge_is_no_loss(
+    sandbox: Sandbox, deliver: Deliver, outcome: Outcome, invoices: PutInvoices
+) -> None:
+    invoices("i1")
+    sandbox.faults.add(Fault("basware", "reset_after", method="POST", path="acknowledge"))
+    assert deliver(outcome(), acknowledge_first=True).status("i1") is Status.DELIVERED
+    assert status(sandbox) == "Transferred"
+
+
+# -- never twice
+
+
+def test_a_second_run_sends_nothing(
+    sandbox: Sandbox, deliver: Deliver, outcome: Outcome, invoices: PutInvoices
+) -> None:
+    invoices("i1", "i2")
+    outcomes = [outcome("i1"), outcome("i2", success=False)]
+    deliver(*outcomes)
+    sandbox.journal.clear()
+    run = deliver(*outcomes)
+    assert posts(sandbox) == []
+    assert [run.status(key) for key in ("i1", "i2")] == [Status.UNCHANGED] * 2
+
+
+@pytest.mark.parametrize("repeated", [409, 400])
+@pytest.mark.parametrize("success", [True, False])
+def test_with_the_ledger_lost_nothing_doubles(
+    sandbox: Sandbox,
+    deliver: Deliver,
+    outcome: Outcome,
+    invoices: PutInvoices,
+    tmp_path: Path,
+    *,
+    repeated: int,
+    success: bool,
+) -> None:
+    sandbox.switches.basware.repeated_external_code_status = repeated
+    invoices("i1")
+    deliver(outcome(success=success))
+    run = deliver(outcome(success=success), ledger_url=f"sqlite:///{tmp_path}/other.db")
+    assert run.status("i1") is Status.UNCHANGED
+    assert len(responses(sandbox)) == 1
+
+
+def test_a_retransferred_invoice_gets_the_same_answer_again(
+    sandbox: Sandbox, deliver: Deliver, outcome: Outcome, invoices: PutInvoices
+) -> None:
+    invoices("i1")
+    deliver(outcome(success=False))
+    version = sandbox.basware.retransfer("i1")["lastUpdated"]
+    run = deliver(outcome(success=False, version=version))
+    assert run.status("i1") is Status.DELIVERED
+    assert len(responses(sandbox)) == 2
+    assert status(sandbox) == "TransferFailed"
+
+
+@pytest.mark.parametrize("refusal", [400, 405, 409])
+def test_transferred_by_somebody_else_with_the_same_voucher(
+    sandbox: Sandbox, deliver: Deliver, outcome: Outcome, invoices: PutInvoices, refusal: int
+) -> None:
+    sandbox.switches.basware.already_transferred_status = refusal
+    invoices("i1", processingStatus="Transferred", voucherNumber1="V-i1")
+    run = deliver(outcome())
+    assert run.status("i1") is Status.UNCHANGED
+    assert run.reason("i1") == "the invoice is Transferred already"
+
+
+def test_transferred_by_somebody_else_with_another_voucher(
+    sandbox: Sandbox, deliver: Deliver, outcome: Outcome, invoices: PutInvoices
+) -> None:
+    invoices("i1", processingStatus="Transferred", voucherNumber1="OTHER")
+    invoices("i2")
+    run = deliver(outcome("i1"), outcome("i2"))
+    assert run.error is None
+    assert run.status("i1") is Status.REJECTED
+    assert "invoice i1 is Transferred as OTHER in Basware" in run.reason("i1")
+    assert run.status("i2") is Status.DELIVERED
+    assert responses(sandbox, "i1") == []
+
+
+# -- faults
+
+
+def test_an_answer_lost_after_commit_is_read_back(
+    sandbox: Sandbox, deliver: Deliver, outcome: Outcome, invoices: PutInvoices
+) -> None:
+    invoices("i1")
+    sandbox.faults.add(Fault("basware", "reset_after", method="POST", path="transferResponses"))
+    run = deliver(outcome())
+    assert run.error is None
+    assert run.status("i1") is Status.DELIVERED
+    assert len(posts(sandbox)) == 1
+    assert len(responses(sandbox)) == 1
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"kind": "reset_before"},
+        {"kind": "status", "status": 500},
+        {"kind": "status", "status": 502, "body": "<html><title>Bad Gateway</title></html>"},
+        {"kind": "status", "status": 504},
+    ],
+    ids=str,
+)
+def test_what_did_not_arrive_is_sent_again(
+    sandbox: Sandbox,
+    deliver: Deliver,
+    outcome: Outcome,
+    invoices: PutInvoices,
+    broken: dict[str, Any],
+) -> None:
+    invoices("i1")
+    sandbox.faults.add(Fault("basware", method="POST", path="transferResponses", **broken))
+    assert deliver(outcome()).status("i1") is Status.DELIVERED
+    assert len(responses(sandbox)) == 1
+
+
+def test_an_answer_that_stays_lost_fails_the_run_and_the_next_one_settles_it(
+    sandbox: Sandbox, deliver: Deliver, outcome: Outcome, invoices: PutInvoices
+) -> None:
+    invoices("i1")
+    sandbox.faults.add(Fault("basware", "reset_after", method="POST", path="transferResponses"))
+    sandbox.faults.add(
+        Fault("basware", "status", method="GET", path="accountingDocuments/", status=503, times=-1)
+    )
+    first = deliver(outcome(), max_attempts=1)
+    assert first.error is not None
+    assert first.states == []
+    assert first.status("i1") is Status.IN_DOUBT
+    sandbox.faults.clear()
+    second = deliver(outcome())
+    assert second.error is None
+    assert second.status("i1") in {Status.DELIVERED, Status.UNCHANGED}
+    assert len(responses(sandbox)) == 1
+
+
+def test_throttling_is_waited_for(
+    sandbox: Sandbox, deliver: Deliver, outcome: Outcome, invoices: PutInvoices
+) -> None:
+    invoices("i1")
+    sandbox.faults.add(
+        Fault(
+            "basware",
+            "status",
+            method="POST",
+            path="/transfer",
+            status=429,
+            headers={"Retry-After": "1"},
+        )
+    )
+    assert deliver(outcome()).status("i1") is Status.DELIVERED
+
+
+def test_a_token_that_expires_in_the_middle_is_renewed(
+    sandbox: Sandbox, deliver: Deliver, outcome: Outcome, invoices: PutInvoices
+) -> None:
+    invoices("i1")
+    sandbox.faults.add(Fault("basware", "status", method="POST", path="/transfer", status=401))
+    assert deliver(outcome()).status("i1") is Status.DELIVERED
+
+
+# -- refusals
+
+
+def test_an_unknown_invoice_is_rejected_in_words(
+    deliver: Deliver, outcome: Outcome, invoices: PutInvoices
+) -> None:
+    invoices("i2")
+    run = deliver(outcome("i1"), outcome("i2"))
+    assert run.error is None
+    assert run.status("i1") is Status.REJECTED
+    assert run.reason("i1").startswith("Basware has no invoice i1: it was removed there, or")
+    assert run.status("i2") is Status.DELIVERED
+
+
+def test_a_record_that_is_no_response_does_not_stop_the_others(
+    sandbox: Sandbox, deliver: Deliver, outcome: Outcome, invoices: PutInvoices
+) -> None:
+    invoices("i1", "i2")
+    run = deliver(outcome("i1", success="perhaps"), outcome("i2"))
+    assert run.status("i1") is Status.REJECTED
+    assert "has to be true or false" in run.reason("i1")
+    assert status(sandbox, "i2") == "Transferred"
+
+
+def test_an_unknown_stream_names_the_known_ones(make_target: Callable[..., TargetBasware]) -> None:
+    with pytest.raises(SetupError, match=r"'vendors': it takes transfer_outcomes, transfer_resp"):
+        make_target().get_sink_class("vendors")
+
+
+# -- what P2P makes of it
+
+
+def test_an_error_of_p2p_is_a_rejection_and_is_not_sent_again(
+    sandbox: Sandbox, deliver: Deliver, outcome: Outcome, invoices: PutInvoices
+) -> None:
+    invoices("i1")
+    sandbox.basware.add_outcome_rule(
+        status="Error", entity_type="TransferResponse", message="Voucher period is closed"
+    )
+    first = deliver(outcome())
+    assert first.status("i1") is Status.REJECTED
+    assert first.reason("i1") == "Voucher period is closed"
+    sandbox.journal.clear()
+    second = deliver(outcome())
+    assert posts(sandbox) == []
+    assert second.reason("i1") == "Voucher period is closed"
+
+
+def test_a_response_that_p2p_is_still_processing_is_delivered(
+    sandbox: Sandbox, deliver: Deliver, outcome: Outcome, invoices: PutInvoices
+) -> None:
+    sandbox.switches.basware.settle_seconds = 3600
+    invoices("i1")
+    run = deliver(outcome())
+    assert run.status("i1") is Status.DELIVERED
+    assert run.entries["i1"].detail["request_status"] == "InProgress"
+    assert run.entries["i1"].request_id
+
+
+def test_without_confirmation_the_scope_is_not_asked_for(
+    sandbox: Sandbox, deliver: Deliver, outcome: Outcome, invoices: PutInvoices
+) -> None:
+    sandbox.switches.basware.granted_scopes = (
+        "accountingDocuments.read",
+        "accountingDocuments.write",
+    )
+    invoices("i1")
+    run = deliver(outcome(), confirm_request_status=False)
+    assert run.status("i1") is Status.DELIVERED
+
+
+# -- connection check
+
+
+def test_meltano_s_test_stream_checks_the_connection_and_writes_nothing(
+    sandbox: Sandbox, deliver: Deliver, outcome: Outcome
+) -> None:
+    run = deliver(outcome(), stream="meltano_test_stream")
+    assert run.error is None
+    assert posts(sandbox) == []
+    assert len(sandbox.journal.requests(system="basware", method="GET")) == 1
+
+
+def test_the_connection_check_names_a_missing_scope(
+    sandbox: Sandbox, make_target: Callable[..., TargetBasware]
+) -> None:
+    sandbox.switches.basware.granted_scopes = (
+        "accountingDocuments.read",
+        "requestStatus.read",
+    )
+    with pytest.raises(AccessDenied, match=r"scope accountingDocuments\.write:"):
+        make_target().check_connection()
