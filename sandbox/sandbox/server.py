@@ -127,7 +127,11 @@ class Sandbox:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox", daemon=True)
         self._thread.start()
-        self._call(self._serve())
+        try:
+            self._call(self._serve())
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def stop(self) -> None:
@@ -136,6 +140,8 @@ class Sandbox:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+        for listener in self._sockets.values():
+            listener.close()
         self._remove_directory()
 
     def reset(self) -> None:

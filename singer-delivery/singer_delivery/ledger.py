@@ -14,16 +14,49 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import Connection, Engine, Row, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Engine, Row, TextClause, select, text
 
 from singer_delivery.database import open_database, reason
 from singer_delivery.document import FINAL, HELD, OPEN, Document, Entry, Outcome, Status
 from singer_delivery.errors import LedgerError
-from singer_delivery.schema import documents, sequences
+from singer_delivery.schema import documents
 
 #: SQLite takes 32,766 variables a statement, PostgreSQL's protocol 65,535.
 CHUNK = 500
+
+#: What a new row of a document does to the one that is there, where it does not just replace it.
+#: A rejected or lost change does not make the target forget what it holds: the keys that it is
+#: known by there stay until there are newer ones, as does the sequence of its last outcome.
+MERGED = {
+    "natural_key": "CASE excluded.natural_key WHEN '' THEN documents.natural_key "
+    "ELSE excluded.natural_key END",
+    "remote_key": "CASE excluded.remote_key WHEN '' THEN documents.remote_key "
+    "ELSE excluded.remote_key END",
+    "attempts": "documents.attempts + excluded.attempts",
+    "sequence": "CASE excluded.sequence WHEN 0 THEN documents.sequence ELSE excluded.sequence END",
+    "intended_at": "COALESCE(excluded.intended_at, documents.intended_at)",
+}
+
+
+def _upsert() -> TextClause:
+    # Text, the same for both databases: SQLAlchemy compiles its own ON CONFLICT anew each time,
+    # which takes several times as long as the rest.
+    names = [column.name for column in documents.columns]
+    changes = [f"{name} = {MERGED.get(name, f'excluded.{name}')}" for name in names]
+    return text(
+        f"INSERT INTO documents ({', '.join(names)}) "  # noqa: S608
+        f"VALUES ({', '.join(f':{name}' for name in names)}) "
+        f"ON CONFLICT (system, stream, key) DO UPDATE SET {', '.join(changes)}"
+    )
+
+
+UPSERT = _upsert()
+
+#: Draws the next number; the row stays locked until commit, so that numbers appear in order.
+NEXT_SEQUENCE = text(
+    "INSERT INTO sequences (system, last) VALUES (:system, 1) "
+    "ON CONFLICT (system) DO UPDATE SET last = sequences.last + 1 RETURNING last"
+)
 
 
 def utc_now() -> datetime:
@@ -82,8 +115,12 @@ class Ledger:
         """Commit that these documents are about to be sent; returns when it is durable."""
         with self._transaction() as connection:
             # In one order, so that two runners with the same documents do not lock each other out.
-            for document in sorted(intents, key=lambda document: document.key):
-                self._upsert(connection, stream, document, run_id, self._intent_values())
+            ordered = sorted(intents, key=lambda document: document.key)
+            rows = [
+                self._row(stream, document, run_id, self._intent_values()) for document in ordered
+            ]
+            if rows:
+                connection.execute(UPSERT, rows)
 
     def settle(self, stream: str, document: Document, outcome: Outcome, run_id: str) -> None:
         """Commit the outcome of a document, whether it was intended before or not."""
@@ -91,7 +128,7 @@ class Ledger:
             values = self._outcome_values(connection, outcome, document.detail)
             if outcome.remote_key:
                 values["remote_key"] = outcome.remote_key
-            self._upsert(connection, stream, document, run_id, values)
+            connection.execute(UPSERT, self._row(stream, document, run_id, values))
 
     def settle_entry(self, entry: Entry, outcome: Outcome, run_id: str) -> None:
         """Commit the outcome of a document that an earlier run left in doubt."""
@@ -105,6 +142,8 @@ class Ledger:
                     documents.c.system == self._system,
                     documents.c.stream == entry.stream,
                     documents.c.key == entry.key,
+                    # Another runner may have settled it since it was read.
+                    documents.c.status.in_(sorted(OPEN)),
                 )
                 .values(run_id=run_id, **values)
             )
@@ -134,53 +173,26 @@ class Ledger:
         return values
 
     def _next_sequence(self, connection: Connection) -> int:
-        """Draw the next number; the row stays locked until commit, so numbers appear in order."""
-        insert = _insert(connection)(sequences).values(system=self._system, last=1)
-        statement = insert.on_conflict_do_update(
-            index_elements=[sequences.c.system], set_={"last": sequences.c.last + 1}
-        ).returning(sequences.c.last)
-        return int(connection.execute(statement).scalar_one())
+        return int(connection.execute(NEXT_SEQUENCE, {"system": self._system}).scalar_one())
 
-    def _upsert(
-        self,
-        connection: Connection,
-        stream: str,
-        document: Document,
-        run_id: str,
-        values: Mapping[str, Any],
-    ) -> None:
-        attempt = 1 if values["status"] == Status.INTENDED else 0
-        content = {
+    def _row(
+        self, stream: str, document: Document, run_id: str, values: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        return {
+            "system": self._system,
+            "stream": stream,
+            "key": document.key,
             "natural_key": document.natural_key,
             "version": document.version,
             "fingerprint": document.fingerprint,
             "remote_key": document.remote_key,
             "detail": _dump(document.detail),
+            "attempts": 1 if values["status"] == Status.INTENDED else 0,
+            "sequence": 0,
             "run_id": run_id,
+            "intended_at": None,
             **values,
         }
-        insert = _insert(connection)(documents).values(
-            {
-                "system": self._system,
-                "stream": stream,
-                "key": document.key,
-                "sequence": 0,
-                "attempts": attempt,
-                **content,
-            }
-        )
-        # What an earlier version is known by in the target stays known until there is something
-        # newer: a rejected or lost change does not make the target forget it.
-        kept = {name for name in ("natural_key", "remote_key") if not content[name]}
-        connection.execute(
-            insert.on_conflict_do_update(
-                index_elements=["system", "stream", "key"],
-                set_={
-                    **{name: value for name, value in content.items() if name not in kept},
-                    "attempts": documents.c.attempts + attempt,
-                },
-            )
-        )
 
     def _among(
         self, stream: str, column: sqlalchemy.Column[Any], values: Iterable[str]
@@ -205,10 +217,6 @@ class Ledger:
         except sqlalchemy.exc.SQLAlchemyError as error:
             msg = f"the ledger cannot be read or written: {reason(error)}; nothing more is sent"
             raise LedgerError(msg) from None
-
-
-def _insert(connection: Connection) -> Callable[..., Any]:
-    return postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
 
 
 def _text(words: str) -> str:

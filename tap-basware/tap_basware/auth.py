@@ -118,7 +118,7 @@ class TokenEndpoint:
     def _scope_words(self, scopes: Iterable[str]) -> str:
         return (
             f"Basware does not grant this client the scope {', '.join(scopes)}: ask Basware to "
-            "add it, or deselect what needs it"
+            "add it, or switch off what needs it"
         )
 
     @property

@@ -102,6 +102,8 @@ class Crawl:
                 token = kept.get("token")
                 logger.info("%s: taking up the crawl that was interrupted", query.path)
                 return index, str(token) if token else None
+        if kept:
+            logger.info("the crawl that was interrupted was another one; this one starts anew")
         return 0, None
 
     def _note(self, page: Page) -> None:

@@ -18,6 +18,7 @@ from target_basware.sinks import SINKS
 
 #: Reading is for the look at an invoice whose response was refused or whose answer was lost.
 SCOPES = ("accountingDocuments.read", "accountingDocuments.write")
+CONFIRMING = "requestStatus.read"
 
 
 class TargetBasware(DeliveryTarget):
@@ -29,9 +30,13 @@ class TargetBasware(DeliveryTarget):
     @cached_property
     def client(self) -> BaswareClient:
         """The connection, with the least scopes that the settings need."""
-        confirm = ("requestStatus.read",) if self.config["confirm_request_status"] else ()
         connections = self.config["max_connections"]
-        return BaswareClient.connect(self.config, (*SCOPES, *confirm), connections=connections)
+        return BaswareClient.connect(self.config, self.scopes, connections=connections)
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """What the token is asked for."""
+        return (*SCOPES, CONFIRMING) if self.config["confirm_request_status"] else SCOPES
 
     @property
     def system(self) -> str:
@@ -41,7 +46,7 @@ class TargetBasware(DeliveryTarget):
     def check_connection(self) -> str:
         """Get a token and read one invoice; write nothing. Raises DeliveryError."""
         self.client.page("v1/accountingDocuments", {"pageSize": "1"}, "accountingDocuments")
-        return f"{self.system} grants {', '.join(SCOPES)}"
+        return f"{self.system} lets us read and answer invoices"
 
     def sink_for(self, stream_name: str) -> type[Sink]:
         """Return the sink of a stream. Raises SetupError for one that has none."""

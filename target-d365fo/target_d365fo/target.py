@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ap_mapping import Mapping, MappingError, load_mapping
-from singer_delivery.errors import SetupError
+from singer_delivery.errors import Refused, SetupError
 from singer_delivery.target import DELIVERY_SETTINGS, DeliveryTarget
 from singer_sdk import typing as th
 from singer_sdk.sinks import Sink
@@ -18,7 +18,7 @@ from tap_d365fo.metadata import Metadata, MetadataCache, default_cache_folder
 from tap_d365fo.settings import CONNECTION_SETTINGS, build_client
 
 from target_d365fo.lookup import POSTED, InvoiceLookup
-from target_d365fo.payload import HEADERS
+from target_d365fo.payload import HEADERS, LINES
 from target_d365fo.settings import ENTITY_SETTINGS, INVOICE_SETTINGS
 from target_d365fo.sinks import AccountingDocumentSink, EntitySink, VendorInvoiceSink
 
@@ -52,9 +52,27 @@ class TargetD365FO(DeliveryTarget):
     def mapping(self) -> Mapping:
         """The mapping; raises SetupError naming file, line and remedy."""
         try:
-            return load_mapping(self.config["mapping_file"])
+            mapping = load_mapping(self.config["mapping_file"])
         except MappingError as error:
             raise SetupError(str(error)) from None
+        entities = [mapping.for_legal_entity(name) for name in mapping.legal_entities]
+        self._check_fields(HEADERS, {name for e in entities for name in e.header.fields})
+        self._check_fields(LINES, {name for e in entities for name in e.line.fields})
+        return mapping
+
+    def _check_fields(self, entity_set: str, names: set[str]) -> None:
+        """Raise SetupError for a field that only the mapping knows: it would reject every invoice.
+
+        One row is read with these fields, which costs less than all of $metadata.
+        """
+        if not names:
+            return
+        try:
+            next(iter(self.client.read(entity_set, select=sorted(names), top=1)), None)
+        except Refused as error:
+            section = "header" if entity_set == HEADERS else "line"
+            msg = f"{self.config['mapping_file']}, {section}.fields: {error}"
+            raise SetupError(msg) from None
 
     @cached_property
     def dimension_formats(self) -> DimensionFormats:

@@ -116,5 +116,6 @@ class Fields:
         return list(value)
 
     def _refuse(self, name: str, value: object, problem: str, remedy: str) -> NoReturn:
-        shown = repr(value) if len(repr(value)) <= 40 else f"{repr(value)[:39]}…"
+        text = repr(value) if isinstance(value, str) else str(value)
+        shown = text if len(text) <= 40 else f"{text[:39]}…"
         reject(f"{self._where}{name} {shown} {problem}", remedy)

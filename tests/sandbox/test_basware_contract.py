@@ -82,7 +82,7 @@ class Contract:
 
 @pytest.fixture
 def contract(sandbox: Sandbox, openapi: dict[str, Any], components: Any) -> Contract:
-    sandbox.load(demo_world())
+    sandbox.load(demo_world(invoices=20, vendors=24))
     sandbox.switches.basware.check_company_codes = False
     return Contract(sandbox, openapi, components)
 

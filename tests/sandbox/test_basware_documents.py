@@ -163,10 +163,10 @@ class TestLists:
 class TestEntities:
     def test_amounts_are_exact_and_nulls_left_out(self, call: Call, sandbox: Sandbox) -> None:
         sandbox.basware.load(
-            {"accountingDocuments": [invoice(1, grossSum="1234567890123.45", taxCode=None)]}
+            {"accountingDocuments": [invoice(1, grossSum="1234567890123456.78", taxCode=None)]}
         )
         answer = call("GET", f"{PATH}/inv-00001")
-        assert b'"grossSum":1234567890123.45' in answer.content
+        assert b'"grossSum":1234567890123456.78' in answer.content
         [entity] = loads(answer.content)["accountingDocuments"]
         assert entity["codingRows"][0]["netTotal"] == Decimal("10.10")
         assert "taxCode" not in entity

@@ -141,7 +141,7 @@ class TestReadBack:
     def test_exported_orders_redirect_and_single_ones_are_wrapped(
         self, call: Call, sandbox: Sandbox
     ) -> None:
-        sandbox.load(demo_world())
+        sandbox.load(demo_world(invoices=20, vendors=24))
         answer = call("GET", "v1/exportedPurchaseOrders")
         assert answer.history[0].status_code == 302
         some = answer.json()["exportedPurchaseOrders"]

@@ -191,6 +191,13 @@ def test_what_is_no_batch_is_a_400(
     assert expected in answer.text
 
 
+def test_nothing_may_follow_the_closing_delimiter() -> None:
+    part = operation("GET", "VendorsV3").replace("\n", "\r\n")
+    body = f"--b\r\n{part}--b--\r\n--b\r\n{part}--b--\r\n".encode()
+    with pytest.raises(MalformedBatchError, match="do not open and close"):
+        parse_batch(body, "b")
+
+
 def test_a_batch_has_at_most_so_many_operations(dynamics: Dynamics) -> None:
     dynamics.sandbox.switches.d365fo.batch_max_operations = 3
     answer = dynamics.batch(batch(invoice(dynamics, 1), invoice(dynamics, 2)))

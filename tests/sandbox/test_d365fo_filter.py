@@ -60,7 +60,7 @@ def holds(text: str) -> bool:
         "ElectronicInvoiceFrameworkType_FR mod 4 eq 3",
         "-ImportedSalesTax lt -249",
         "InvoiceDate eq 2026-10-30T12:00:00Z",
-        "InvoiceDate ge 2026-10-30T00:00:00Z",  # a date knows no time of day
+        "InvoiceDate le 2026-10-30T00:00:00Z",  # a date knows no time of day
         "StartDateTime lt 2026-10-30T17:27:02.500Z and StartDateTime gt 2026-10-30T19:27:01+02:00",
         "Recalculation eq true",
         "Recalculation",

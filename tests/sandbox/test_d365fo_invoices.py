@@ -77,6 +77,15 @@ def test_without_a_reference_the_number_sequence_gives_one_and_leaves_gaps(
     assert reference(InvoiceNumber="INV-2") == first + 2
 
 
+def test_without_a_company_the_row_goes_to_the_default_one(dynamics: Dynamics) -> None:
+    body = dynamics.invoice(HeaderReference="BW-2", InvoiceNumber="INV-2", dataAreaId="USMF")
+    assert dynamics.post("VendorInvoiceHeaders", body).json()["dataAreaId"] == "usmf"
+    body = dynamics.invoice()
+    del body["dataAreaId"]
+    assert dynamics.post("VendorInvoiceHeaders?cross-company=true", body).status_code == 201
+    assert {row["dataAreaId"] for row in stored(dynamics)} == {"usmf"}
+
+
 def test_manual_numbers_can_be_forbidden(dynamics: Dynamics) -> None:
     dynamics.sandbox.switches.d365fo.manual_header_reference = False
     text = add_header(dynamics)
@@ -311,6 +320,14 @@ def test_without_an_active_format_dimensions_cannot_be_written(pending: Dynamics
     assert "no ledger dimension format" in add_line(pending)
     refused = add_line(pending, MainAccountDisplayValue="", DimensionDisplayValue="CC1-")
     assert "no default dimension format" in refused
+
+
+def test_a_dimension_value_can_be_suspended_for_one_company(pending: Dynamics) -> None:
+    override = {"FinancialDimension": "CostCenter", "DimensionValue": "CC1", "IsSuspended": "Yes"}
+    pending.sandbox.d365fo.load(
+        {"FinancialDimensionValueLegalEntityOverridesV2": [override | {"LegalEntityId": "usmf"}]}
+    )
+    assert "'CC1' for dimension 'CostCenter' is suspended" in add_line(pending)
 
 
 def test_value_of_one_company(dynamics: Dynamics) -> None:

@@ -262,7 +262,7 @@ def test_runners_that_open_an_empty_database_together_all_get_it(ledger_url: str
         ledger = Ledger.open(sys.argv[1], "https://usmf.example")
         ledger.settle("invoices", Document(sys.argv[2], None, ""), Outcome(Status.DELIVERED), "r")
     """
-    runners = [other_process(open_it, ledger_url, str(n)) for n in range(3)]
+    runners = [other_process(open_it, ledger_url, str(n)) for n in range(2)]
     for runner in runners:
         assert runner.stdout is not None
         assert runner.stdout.readline() == "ready\n"
@@ -270,9 +270,9 @@ def test_runners_that_open_an_empty_database_together_all_get_it(ledger_url: str
         assert runner.stdin is not None
         runner.stdin.write("go\n")
         runner.stdin.flush()
-    assert [runner.communicate()[1] for runner in runners] == ["", "", ""]
+    assert [runner.communicate()[1] for runner in runners] == ["", ""]
     with opened(ledger_url) as ledger:
-        assert sorted(ledger.lookup("invoices", "012")) == ["0", "1", "2"]
+        assert sorted(ledger.lookup("invoices", "01")) == ["0", "1"]
 
 
 def test_two_runners_that_intend_the_same_documents_do_not_lock_each_other_out(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sandbox.server import Sandbox
+from tap_basware.client import BaswareClient
 from tap_basware.tap import TapBasware
 
 Config = dict[str, Any]
@@ -30,7 +31,25 @@ class Output:
         return [m["value"] for m in self.messages if m["type"] == "STATE"]
 
     def bookmark(self, stream: str = "accounting_documents") -> dict[str, Any]:
-        return self.states[-1]["bookmarks"][stream]
+        found: dict[str, Any] = self.states[-1]["bookmarks"][stream]
+        return found
+
+
+@pytest.fixture(autouse=True, scope="class")
+def close_clients() -> Iterator[None]:
+    """Close every connection that a test opened, before the sandbox stops."""
+    opened: list[BaswareClient] = []
+    connect = BaswareClient.connect
+
+    def remember(*args: Any, **kwargs: Any) -> BaswareClient:
+        opened.append(connect(*args, **kwargs))
+        return opened[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BaswareClient, "connect", remember)
+        yield
+    for client in opened:
+        client.session.close()
 
 
 @pytest.fixture
@@ -46,22 +65,16 @@ def config(sandbox: Sandbox) -> Config:
 
 
 @pytest.fixture
-def make_tap(config: Config) -> Iterator[Callable[..., TapBasware]]:
-    made: list[TapBasware] = []
-
+def make_tap(config: Config) -> Callable[..., TapBasware]:
     def make(
         *, streams: Sequence[str] = (), state: dict[str, Any] | None = None, **settings: Any
     ) -> TapBasware:
         tap = TapBasware(config={**config, **settings}, state=state)
         for name, stream in tap.streams.items():
             stream.selected = name in (streams or ("accounting_documents",))
-        made.append(tap)
         return tap
 
-    yield make
-    for tap in made:
-        if "client" in vars(tap):
-            tap.client.session.close()
+    return make
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import format_datetime
@@ -23,10 +23,8 @@ PutInvoices = Callable[..., list[str]]
 
 
 @pytest.fixture
-def client(config: dict[str, object]) -> Iterator[BaswareClient]:
-    connected = BaswareClient.connect(config, SCOPES)
-    yield connected
-    connected.session.close()
+def client(config: dict[str, object]) -> BaswareClient:
+    return BaswareClient.connect(config, SCOPES)
 
 
 def read(client: BaswareClient, size: int, token: str | None = None) -> list[Page]:
@@ -192,7 +190,6 @@ def test_a_redirect_to_a_host_that_is_not_allowed_is_not_followed(
     client = BaswareClient.connect({**config, "storage_hosts": ["amazonaws.com"]}, SCOPES)
     with pytest.raises(ForeignOrigin, match="not an allowed storage host"):
         read(client, 10)
-    client.session.close()
 
 
 def test_a_second_redirect_is_not_followed(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from tap_basware.resources import BY_STATUS, BY_UPDATE, OTHERS, Resource, accounting_documents
@@ -9,7 +10,7 @@ BY_NAME = {resource.name: resource for resource in OTHERS}
 
 
 def params(
-    resource: Resource, config: dict[str, object], since: datetime | None = None
+    resource: Resource, config: Mapping[str, object], since: datetime | None = None
 ) -> list[dict[str, str]]:
     return [dict(query.params) for query in resource.queries(config, since)]
 

@@ -11,6 +11,7 @@ import pytest
 from sandbox.faults import Fault
 from sandbox.server import Sandbox
 from singer_delivery.errors import AccessDenied, Refused, SetupError, Unavailable
+from tap_basware.errors import UnknownContinuation
 from tap_basware.streams import prune
 from tap_basware.tap import TapBasware
 
@@ -136,15 +137,26 @@ def test_a_token_that_expires_in_the_middle_loses_nothing(
     assert sorted(set(ids(sync(page_size=2)))) == waiting
 
 
+def test_invoices_that_are_answered_during_the_crawl_are_no_error(
+    sandbox: Sandbox, make_tap: Callable[..., TapBasware], invoices: PutInvoices
+) -> None:
+    waiting = invoices(4)
+    stream = make_tap(page_size=2).streams[STREAM]
+    records = iter(stream.get_records(None))
+    seen = [next(records), next(records)]
+    for each in waiting:
+        # Nothing is left behind the token: Basware answers 404 to it.
+        sandbox.basware.retransfer(each, processingStatus="Transferred")
+    assert list(records) == []
+    assert len(seen) == 2
+
+
 def test_a_token_that_never_works_is_an_error(
     sandbox: Sandbox, sync: Sync, invoices: PutInvoices
 ) -> None:
     invoices(4)
-    for _ in range(5):
-        sandbox.faults.add(
-            Fault("basware", "status", path="accountingDocuments", status=410, skip=1)
-        )
-    sync(page_size=2, fails_with=Exception)
+    sandbox.switches.basware.continuation_lifetime = -1
+    sync(page_size=2, fails_with=UnknownContinuation)
 
 
 def test_a_revoked_token_in_the_middle_is_renewed(
@@ -295,7 +307,7 @@ def test_a_record_without_its_key_is_an_error(sandbox: Sandbox, sync: Sync) -> N
 
 
 def test_pruning_keeps_what_the_schema_leaves_open() -> None:
-    schema = {"properties": {"a": {"items": {"properties": {"b": {}}}}, "c": {}}}
+    schema: dict[str, Any] = {"properties": {"a": {"items": {"properties": {"b": {}}}}, "c": {}}}
     unknown: set[str] = set()
     value = {"a": [{"b": {"x": 1}, "z": 1}, None], "c": {"y": 2}, "d": 3}
     assert prune(value, schema, unknown) == {"a": [{"b": {"x": 1}}, None], "c": {"y": 2}}

@@ -28,7 +28,7 @@ class D365Switches:
     batch_max_operations: int = 5_000  # §2.6
 
     # Writing
-    write_seconds: float = 0.0  # how long a write holds its document; see the update conflict §2.5
+    write_seconds: float = 0.001  # §2.5: how long a new line holds its invoice: update conflicts
     long_strings: str = "error"  # §4.0: over-long text is an "error", or "truncate"
     max_lengths: dict[str, int] = field(default_factory=dict)  # "Set.Field" -> length, §4.0
     read_only_fields: str = "ignore"  # §2.3: a read-only property is sent: "ignore" or "error"
