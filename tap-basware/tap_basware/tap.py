@@ -109,3 +109,8 @@ class TapBasware(PlainErrors, Tap):
             return
         for line in tap.check_connection():
             cls.logger.info("Connection test passed: %s", line)
+
+    @classmethod
+    def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
+        """Add the SDK's settings of our own capabilities; `Tap` would add those of all taps."""
+        super(Tap, cls).append_builtin_config(config_jsonschema)

@@ -134,12 +134,14 @@ class EntraTokens:
 
 
 class TokenHttp:
-    """The HTTP client that MSAL asks through: our CA, our timeouts, a few retries."""
+    """The HTTP client that MSAL asks through: our CA, our timeouts, a few retries.
+
+    Tokens are asked for once an hour, so that no connection is kept open in between.
+    """
 
     def __init__(self, options: HttpOptions) -> None:
         self._options = options
-        self._session = requests.Session()
-        retries = Retry(
+        self._retries = Retry(
             total=min(3, options.max_attempts - 1),
             other=0,  # a certificate that is not trusted stays so
             backoff_factor=0.5,
@@ -148,7 +150,6 @@ class TokenHttp:
             raise_on_status=False,
             retry_after_max=60,
         )
-        self._session.mount("https://", HTTPAdapter(max_retries=retries))
 
     def get(self, url: str, **kwargs: Any) -> requests.Response:
         """Send a GET."""
@@ -158,22 +159,20 @@ class TokenHttp:
         """Send a POST."""
         return self._send("POST", url, **kwargs)
 
-    def close(self) -> None:
-        """Close the pooled connections."""
-        self._session.close()
-
     def _send(self, method: str, url: str, **kwargs: Any) -> requests.Response:
         if urlsplit(url).scheme != "https":
             msg = "the token authority must be an https address"
             raise SetupError(msg)
         kwargs.pop("timeout", None)
         kwargs.setdefault("auth", lambda request: request)  # nothing from a .netrc file
-        return self._session.request(
-            method,
-            url,
-            timeout=(self._options.connect_timeout, self._options.read_timeout),
-            # Per request: REQUESTS_CA_BUNDLE would override the session's own setting.
-            verify=self._options.ca_file or True,
-            allow_redirects=False,
-            **kwargs,
-        )
+        with requests.Session() as session:
+            session.mount("https://", HTTPAdapter(max_retries=self._retries))
+            return session.request(
+                method,
+                url,
+                timeout=(self._options.connect_timeout, self._options.read_timeout),
+                # Per request: REQUESTS_CA_BUNDLE would override the session's own setting.
+                verify=self._options.ca_file or True,
+                allow_redirects=False,
+                **kwargs,
+            )

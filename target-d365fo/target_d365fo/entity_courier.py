@@ -21,6 +21,10 @@ from target_d365fo.entity_rules import EntityRules
 MAX_KEY = 200
 #: Detail for `read_back` alone.
 CONTENT = "_content"
+LOST = (
+    "the answer to its creation was lost, and Dynamics gave it a key that we do not know; look for "
+    "it in Dynamics, and if it is not there, send it under another key"
+)
 
 
 @dataclass(frozen=True)
@@ -155,7 +159,10 @@ class EntityCourier(Courier):
         return Outcome(Status.DELIVERED, remote_key=document.remote_key)
 
     def read_back(self, entries: Sequence[Entry]) -> Mapping[str, Outcome]:
-        """Return the rows that have exactly the values that were sent."""
+        """Return the rows that have exactly the values that were sent.
+
+        A row whose key F&O gives out cannot be found again: it is rejected rather than sent twice.
+        """
         keyed = {
             entry.key: key
             for entry in entries
@@ -164,17 +171,21 @@ class EntityCourier(Courier):
         fields = {name for e in entries for name in e.detail.get(CONTENT, {}).get("fields", ())}
         known = sorted(fields & set(self._rules.entity.properties))
         stored = self._read(list(keyed.values()), known)
-        return {
+        held = {
             entry.key: Outcome(Status.DELIVERED, remote_key=entry.remote_key)
             for entry in entries
             if entry.key in keyed
             and (row := stored.get(_identity(keyed[entry.key])))
             and digest([(entry.detail[CONTENT]["fields"], row)]) == entry.detail[CONTENT]["digest"]
         }
+        lost = Outcome(Status.REJECTED, LOST, detail={"lost": True})
+        return held | {entry.key: lost for entry in entries if entry.key not in keyed}
 
 
 def _by_ledger(document: Document, entry: Entry | None) -> Outcome | EntityPlan:
     """Judge a record whose key F&O gives out: only the ledger can tell whether it was created."""
+    if entry and entry.detail.get("lost"):
+        return Outcome(Status.REJECTED, LOST, detail={"lost": True})
     if entry is None or entry.status not in HELD:
         return EntityPlan()
     if entry.fingerprint == document.fingerprint:

@@ -64,6 +64,8 @@ class Case:
         """Descriptions can be edited in Dynamics; then the ledger's word counts."""
         if names(posted.description, self.key.document_id):
             return True
+        if self.entry and self.entry.detail.get("voucher") == posted.voucher:
+            return True
         trusted = self.delivered_before and not names_another(posted.description, self.key)
         return trusted and posted.natural == self.key.natural
 

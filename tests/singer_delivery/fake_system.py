@@ -54,11 +54,14 @@ class Row:
 
 @dataclass
 class FakeSystem:
-    """`faults` are used up by the sends of a key in order; `read_faults` by reads."""
+    """`faults` are used up by the sends of a key in order; `read_faults` by reads;
+    `reads_down` says of each coming read whether the system is down for it.
+    """
 
     rows: list[Row] = field(default_factory=list)
     faults: dict[str, list[Fault]] = field(default_factory=dict)
     read_faults: list[Exception] = field(default_factory=list)
+    reads_down: list[bool] = field(default_factory=list)
     sends: Counter[str] = field(default_factory=Counter)
     in_flight: int = 0
     most_in_flight: int = 0
@@ -112,6 +115,8 @@ class FakeSystem:
     def read(self) -> None:
         """Answer one request to look."""
         self.event("read")
+        if self.reads_down and self.reads_down.pop(0):
+            raise Unavailable("down for a moment")
         if self.read_faults:
             raise self.read_faults.pop(0)
 

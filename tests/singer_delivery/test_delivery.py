@@ -247,18 +247,9 @@ def test_what_cannot_be_read_back_stays_in_doubt_and_is_settled_by_the_next_run(
     world: World,
 ) -> None:
     world.system.faults = {"a": [Fault.LOST_AFTER]}
-    delivery = world.start()
-    delivery.run([record("b")])
-    world.system.read_faults = []
-    system_read = world.system.read
-
-    def fail_second() -> None:
-        world.system.read = system_read  # type: ignore[method-assign]
-        world.system.read_faults = [Unavailable("down for a moment")]
-
-    world.system.read = fail_second  # type: ignore[method-assign]
-    delivery.run([record("a")])
-    assert delivery.tally == {Status.DELIVERED: 1, Status.IN_DOUBT: 1}
+    world.system.reads_down = [False, True]
+    delivery = world.run(record("a"))
+    assert delivery.tally == {Status.IN_DOUBT: 1}
     assert "reading back failed" in world.ledger.lookup("invoices", ["a"])["a"].reason
     later = world.start()
     assert later.tally == {Status.DELIVERED: 1}
@@ -270,7 +261,7 @@ def test_a_run_does_not_start_while_leftovers_cannot_be_read(world: World) -> No
     world.system.faults = {"a": [Fault.CRASH_AFTER]}
     with pytest.raises(Crash):
         world.run(record("a"))
-    world.system.read_faults = [Unavailable("down")]
+    world.system.reads_down = [True]
     with pytest.raises(Unavailable):
         world.start()
     assert world.statuses("a") == {"a": Status.INTENDED}
@@ -451,8 +442,7 @@ def test_nothing_is_lost_and_nothing_doubled_whatever_happens(
     for plan in plans:
         world.system.faults = {key: list(faults) for key, faults in plan.faults.items()}
         world.options = DeliveryOptions(connections=plan.connections)
-        fails = iter(plan.reads_fail)
-        world.system.read = lambda fails=fails: _fail(next(fails, False))  # type: ignore[method-assign]
+        world.system.reads_down = list(plan.reads_fail)
         world.stopping = False
         finished, delivery = False, None
         try:
@@ -475,18 +465,11 @@ def test_nothing_is_lost_and_nothing_doubled_whatever_happens(
             if not open_ones:
                 check_all_settled(world, delivery, plan)
     # At last everything works: what was offered last is held, unless it is rejected.
-    world.system.faults, world.stopping = {}, False
-    world.system.read = lambda: None  # type: ignore[method-assign]
+    world.system.faults, world.system.reads_down, world.stopping = {}, [], False
     final = [record(key, f"last-{key}") for key in KEYS]
     assert world.run(*final).tally[Status.NOT_SENT] == 0
     check_system_and_ledger(world)
     assert world.held() == [*KEYS]
-
-
-def _fail(fails: bool) -> None:
-    if fails:
-        msg = "down for a moment"
-        raise Unavailable(msg)
 
 
 def test_a_crash_at_any_event_loses_and_doubles_nothing(engine: sqlalchemy.Engine) -> None:
@@ -503,7 +486,7 @@ def test_a_crash_at_any_event_loses_and_doubles_nothing(engine: sqlalchemy.Engin
             if len(events) == moment:
                 raise Crash(event)
 
-        ledger.event = world.system.event = die  # type: ignore[method-assign]
+        ledger.event = world.system.event = die
         try:
             world.run(*records)
         except Crash:

@@ -617,7 +617,14 @@ def test_a_ca_file_that_is_missing_or_none_is_a_setup_error(tmp_path: Path) -> N
 def test_no_error_text_holds_a_secret_a_query_or_a_body(
     server: ScriptedServer, session: ApiSession
 ) -> None:
-    faults = [Answer(400), Answer(403), Answer(500), Reset(), Vanish(), Answer(200, cut=True)]
+    faults: list[Step] = [
+        Answer(400),
+        Answer(403),
+        Answer(500),
+        Reset(),
+        Vanish(),
+        Answer(200, cut=True),
+    ]
     for fault in faults:
         server.play(fault)
         with pytest.raises((Refused, AccessDenied, InDoubt)) as caught:

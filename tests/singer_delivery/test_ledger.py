@@ -84,6 +84,14 @@ def test_a_document_in_doubt_stays_open(ledger: Ledger) -> None:
     )
 
 
+def test_what_another_runner_settled_meanwhile_is_not_overwritten(ledger: Ledger) -> None:
+    ledger.intend("invoices", [invoice("1")], "run-1")
+    (left,) = ledger.open_entries("invoices")
+    ledger.settle("invoices", invoice("1"), DELIVERED, "run-1")
+    ledger.settle_entry(left, Outcome(Status.NOT_SENT), "run-2")
+    assert ledger.lookup("invoices", ["1"])["1"].status is Status.DELIVERED
+
+
 def test_attempts_count_the_intents_only(ledger: Ledger) -> None:
     for run in ("run-1", "run-2"):
         ledger.intend("invoices", [invoice("1")], run)

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from singer_delivery.document import FINAL, Status
-from singer_delivery.errors import AccessDenied, Unavailable
+from singer_delivery.errors import AccessDenied
 from singer_delivery.ledger import Ledger
 
 from tests.singer_delivery.fake_system import FakeSystem, Fault, record
@@ -194,14 +194,7 @@ def test_a_rejected_document_ends_the_run_where_that_is_wanted(runner: Runner) -
 
 def test_the_next_run_settles_what_this_one_left(runner: Runner) -> None:
     runner.system.faults = {"a": [Fault.LOST_AFTER]}
-    runner.system.read_faults = []
-    reads = iter([None, Unavailable("down"), None])
-
-    def read() -> None:
-        if (failure := next(reads, None)) is not None:
-            raise failure
-
-    runner.system.read = read  # type: ignore[method-assign]
+    runner.system.reads_down = [False, True]
     result = runner.run(SCHEMA, offered("a"), state(1))
     assert (result.exit_code, result.states) == (1, [])
     assert runner.statuses() == {"a": Status.IN_DOUBT}
@@ -276,7 +269,10 @@ def test_no_state_ever_covers_what_has_no_outcome(
         assert not any(n < at for n in bad)
         assert all(statuses[key] in FINAL for key in plan[:at] if len(key) == 1)
     unfinished = [key for key in plan if len(key) == 1 and statuses.get(key) not in FINAL]
-    assert result.exit_code == (1 if bad or unfinished else 0) or runner.system.faults != faults
+    if bad or unfinished:
+        assert result.exit_code == 1
+    if not bad and not faults:
+        assert result.exit_code == 0
     if result.exit_code == 0 and "STATE" in plan:
         assert result.states[-1] == max(n for n, entry in enumerate(plan) if entry == "STATE")
 
@@ -450,7 +446,7 @@ def test_about_lists_every_setting_with_its_title(runner: Runner) -> None:
 
 
 def test_a_termination_while_waiting_for_input_emits_no_state_for_what_waits(
-    runner: Runner,
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given_lines = lines(SCHEMA, offered("a"), state(1)).splitlines()
 
@@ -461,7 +457,7 @@ def test_a_termination_while_waiting_for_input_emits_no_state_for_what_waits(
 
     target = runner.target()(config={"ledger_url": runner.ledger_url})
     written: list[Any] = []
-    target._write_state_message = written.append  # type: ignore[method-assign]
+    monkeypatch.setattr(target, "_write_state_message", written.append)
     with pytest.raises(SystemExit) as caught:
         target.listen(input_lines())  # type: ignore[arg-type]
     assert caught.value.code == 1
@@ -473,9 +469,6 @@ def test_a_termination_in_a_batch_stops_after_what_is_in_flight(runner: Runner) 
     def terminate(event: str) -> None:
         if event == "b about to be stored":
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
-            deadline = time.monotonic() + 5
-            while "SIGTERM" not in runner.caplog.text and time.monotonic() < deadline:
-                time.sleep(0.001)
 
     runner.system.event = terminate
     runner.config["max_connections"] = 1

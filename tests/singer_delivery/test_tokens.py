@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -105,11 +106,11 @@ def test_a_late_refusal_of_an_old_token_does_not_drop_the_new_one() -> None:
 
 
 def test_a_refusal_by_the_token_endpoint_is_not_remembered() -> None:
-    answers = iter([AccessDenied("wrong secret"), Token("t", 60)])
+    answers: Iterator[Token | AccessDenied] = iter([AccessDenied("wrong secret"), Token("t", 60)])
 
     def fetch() -> Token:
         answer = next(answers)
-        if isinstance(answer, Exception):
+        if isinstance(answer, AccessDenied):
             raise answer
         return answer
 

@@ -63,7 +63,7 @@ def main(folder: Path) -> None:
         with (folder / "events").open("a") as events:
             events.write(f"{name}\n")
 
-    TinyTarget.remote.event = event  # type: ignore[method-assign]
+    TinyTarget.remote.event = event
     cli: Any = TinyTarget.cli
     cli(sys.argv[2:])
 

@@ -33,6 +33,11 @@ def test_the_table_marks_secrets_and_choices() -> None:
     assert any('| array of string | `["WaitingForTransfer"]` |' in line for line in lines)
 
 
+def test_the_table_has_no_settings_of_capabilities_that_we_do_not_have() -> None:
+    assert "flattening" not in settings_table(TapBasware)
+    assert "`stream_maps`" in settings_table(TapBasware)
+
+
 def test_a_stale_table_is_replaced_and_the_rest_kept() -> None:
     stale = f"# Before\n{BEGIN}\nold\n{END}\nafter\n"
     fresh = with_table(stale, TapBasware)

@@ -197,6 +197,7 @@ def test_changes_since_the_last_complete_run(
     assert changed.bookmark()["replication_key_value"] > bookmark["replication_key_value"]
 
 
+@pytest.mark.usefixtures("long_ago")
 def test_a_run_without_changes_keeps_the_bookmark(sync: Sync, invoices: PutInvoices) -> None:
     invoices(1)
     first = by_change(sync)

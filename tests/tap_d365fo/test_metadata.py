@@ -90,6 +90,11 @@ def test_what_is_no_metadata_is_refused(text: str) -> None:
         parsed(text)
 
 
+def test_a_document_type_is_refused_where_entities_could_hide() -> None:
+    with pytest.raises(Refused, match="DTDForbidden"):
+        parsed(DOCUMENT.replace("<edmx:Edmx", '<!DOCTYPE x SYSTEM "file:///x"><edmx:Edmx', 1))
+
+
 @dataclass
 class Environment:
     """Answers `$metadata`, with an ETag, and counts how often the document was sent."""

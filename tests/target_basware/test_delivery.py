@@ -151,6 +151,18 @@ def test_a_retransferred_invoice_gets_the_same_answer_again(
     assert status(sandbox) == "TransferFailed"
 
 
+def test_an_old_answer_is_not_given_to_a_new_transfer(
+    sandbox: Sandbox, deliver: Deliver, outcome: Outcome, invoices: PutInvoices, tmp_path: Path
+) -> None:
+    invoices("i1")
+    deliver(outcome(success=False))
+    sandbox.basware.retransfer("i1")
+    run = deliver(outcome(success=False), ledger_url=f"sqlite:///{tmp_path}/other.db")
+    assert run.status("i1") is Status.UNCHANGED
+    assert run.reason("i1") == "Basware has this response already"
+    assert status(sandbox) == "WaitingForTransfer"
+
+
 @pytest.mark.parametrize("refusal", [400, 405, 409])
 def test_transferred_by_somebody_else_with_the_same_voucher(
     sandbox: Sandbox, deliver: Deliver, outcome: Outcome, invoices: PutInvoices, refusal: int

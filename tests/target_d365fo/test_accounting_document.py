@@ -76,9 +76,7 @@ def test_exceptions_of_a_legal_entity_apply() -> None:
 
 
 def test_a_coded_row_has_account_and_dimensions() -> None:
-    row = coding_row(
-        "10", account="601500", cost_center="CC-01", business_unit="001", text="Paper"
-    )
+    row = coding_row("10", account="601500", cost_center="CC-01", business_unit="001", text="Paper")
 
     [line] = read(accounting_document(rows=[row])).lines
 
@@ -214,7 +212,10 @@ def test_a_credit_note_with_positive_amounts_is_turned_by_its_type() -> None:
         ({"invoiceDate": "16.02.2026"}, "invoiceDate '16.02.2026' is no date"),
         ({"paymentBlock": "yes"}, "paymentBlock 'yes' is neither true nor false"),
         ({"codingRows": "none"}, "codingRows 'none' is no list of rows"),
-        ({"taxSum1": Decimal("7.26")}, "the tax of the lines is 7.25 USD, that of the invoice 7.26"),
+        (
+            {"taxSum1": Decimal("7.26")},
+            "the tax of the lines is 7.25 USD, that of the invoice 7.26",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_words(options: dict[str, Any], text: str) -> None:

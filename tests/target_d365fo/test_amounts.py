@@ -5,7 +5,13 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from target_d365fo.amounts import in_currency, is_rounded_price, minor_units, price_of, round_half_up
+from target_d365fo.amounts import (
+    in_currency,
+    is_rounded_price,
+    minor_units,
+    price_of,
+    round_half_up,
+)
 
 amounts = st.decimals(min_value=-(10**9), max_value=10**9, places=2)
 quantities = st.decimals(min_value=Decimal("0.001"), max_value=10**6, places=3)
@@ -57,7 +63,9 @@ def test_binary_noise_is_taken_off_an_amount(amount: Decimal) -> None:
     ("amount", "currency"), [("10.005", "USD"), ("10.5", "JPY"), ("1.0001", "KWD")]
 )
 def test_more_decimals_than_the_currency_has_are_refused(amount: str, currency: str) -> None:
-    with pytest.raises(ValueError, match=rf"{amount} has more decimals than an amount in {currency}"):
+    with pytest.raises(
+        ValueError, match=rf"{amount} has more decimals than an amount in {currency}"
+    ):
         in_currency(Decimal(amount), currency)
 
 

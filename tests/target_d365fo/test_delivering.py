@@ -74,12 +74,16 @@ def test_credit_note_has_negative_quantity_and_positive_price(dynamics: Dynamics
 
 
 def test_other_companies_and_currencies(dynamics: Dynamics) -> None:
-    dollars = accounting_document(company="2000", number="A", currency="USD", rows=[coding_row("9.99")])
+    dollars = accounting_document(
+        company="2000", number="A", currency="USD", rows=[coding_row("9.99")]
+    )
     yen = accounting_document(company="4000", number="B", rows=[coding_row("98765")])
 
     dynamics.deliver(dollars, yen)
 
-    found = {row["dataAreaId"]: (row["Currency"], row["ImportedAmount"]) for row in dynamics.headers()}
+    found = {
+        row["dataAreaId"]: (row["Currency"], row["ImportedAmount"]) for row in dynamics.headers()
+    }
     assert found == {"demf": ("USD", dollars["grossSum"]), "jpmf": ("JPY", yen["grossSum"])}
 
 

@@ -140,9 +140,10 @@ class TestModes:
     def test_create(self, dynamics: Dynamics) -> None:
         assert self.deliver(dynamics, "create", group(name="A")).status == "delivered"
         assert self.deliver(dynamics, "create", group(name="A")).status == "unchanged"
-        assert "other values in Description" in self.deliver(
-            dynamics, "create", group(name="B")
-        ).reason
+        assert (
+            "other values in Description"
+            in self.deliver(dynamics, "create", group(name="B")).reason
+        )
 
     def test_update(self, dynamics: Dynamics) -> None:
         assert "does not exist" in self.deliver(dynamics, "update", group(name="A")).reason
@@ -178,14 +179,20 @@ def test_an_incomplete_key_rejects_the_record(dynamics: Dynamics) -> None:
 
 def test_a_refused_row_has_the_reason_and_others_arrive(dynamics: Dynamics) -> None:
     rows = [
-        {"dataAreaId": "usmf", "InvoiceAccount": account, "InvoiceNumber": f"N{n}",
-         "HeaderReference": f"R{n}"}
+        {
+            "dataAreaId": "usmf",
+            "InvoiceAccount": account,
+            "InvoiceNumber": f"N{n}",
+            "HeaderReference": f"R{n}",
+        }
         for n, account in enumerate(("US-0001", "nobody"))
     ]
 
     deliver(dynamics, *rows, stream="VendorInvoiceHeaders", keys=["HeaderReference"])
 
-    reasons = {e.key: e.reason for e in dynamics.targets[-1].ledger.outcomes("VendorInvoiceHeaders")}
+    reasons = {
+        e.key: e.reason for e in dynamics.targets[-1].ledger.outcomes("VendorInvoiceHeaders")
+    }
     assert reasons['["usmf", "R0"]'] == ""
     assert "'nobody'" in reasons['["usmf", "R1"]']
 
@@ -226,6 +233,23 @@ def test_a_lost_answer_is_settled_by_reading_back(
 
     assert stored(dynamics) == ["New"]
     assert writes(dynamics).count(method) == (2 if kind == "reset_before" else 1)
+
+
+def test_a_row_that_cannot_be_found_again_is_not_sent_twice(dynamics: Dynamics) -> None:
+    setting = {
+        "entity_set": "VendorInvoiceHeaders",
+        "constants": {"dataAreaId": "usmf", "InvoiceAccount": "US-0001"},
+        "fields": {"id": "InvoiceNumber"},
+        "mode": "create",
+    }
+    dynamics.fault("reset_after", method="POST", path="VendorInvoiceHeaders")
+
+    for _ in range(2):
+        deliver(dynamics, {"id": "N-1"}, keys=["id"], entity_sets={"groups": setting})
+
+    assert len(dynamics.headers()) == 1
+    [entry] = dynamics.targets[-1].ledger.outcomes("groups")
+    assert "look for it in Dynamics" in entry.reason
 
 
 def test_a_record_without_its_key_is_reported(dynamics: Dynamics) -> None:

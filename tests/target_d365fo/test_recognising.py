@@ -150,6 +150,10 @@ def test_a_posted_document_is_recognised_where_descriptions_get_lost(dynamics: D
 
     assert dynamics.headers() == []
     assert dynamics.status(invoice()) == "unchanged"
+    for _ in range(2):
+        dynamics.deliver(invoice("250.00"))
+        assert "already posted as voucher" in dynamics.reason(invoice())
+        assert "correct it in Dynamics" in dynamics.reason(invoice())
 
 
 def test_a_document_posted_under_a_corrected_number_is_recognised(dynamics: Dynamics) -> None:

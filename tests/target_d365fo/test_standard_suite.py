@@ -26,15 +26,30 @@ SUITE = SingerTestSuite(
 )
 #: Streams whose key has another name than `id`.
 KEYS = {"TestCamelcase": "Id", "test:SpecialChars!in?attributes": "_id"}
-STREAMS = """
-    test_array_data TestCamelcase ForecastingTypeToCategory test_duplicate_records test_strings
-    test_strings_in_objects test_strings_in_arrays test_invalid_schema
-    test_multiple_state_messages_a test_multiple_state_messages_b test_no_pk
-    test_optional_attributes example_stream record_missing_fields
-    test_record_missing_required_property test_object_schema_with_properties
-    test_object_schema_no_properties test_schema_updates test:SpecialChars!in?attributes
-    test_users test_locations test_user_in_location
-""".split()
+STREAMS = [
+    "test_array_data",
+    "TestCamelcase",
+    "ForecastingTypeToCategory",
+    "test_duplicate_records",
+    "test_strings",
+    "test_strings_in_objects",
+    "test_strings_in_arrays",
+    "test_invalid_schema",
+    "test_multiple_state_messages_a",
+    "test_multiple_state_messages_b",
+    "test_no_pk",
+    "test_optional_attributes",
+    "example_stream",
+    "record_missing_fields",
+    "test_record_missing_required_property",
+    "test_object_schema_with_properties",
+    "test_object_schema_no_properties",
+    "test_schema_updates",
+    "test:SpecialChars!in?attributes",
+    "test_users",
+    "test_locations",
+    "test_user_in_location",
+]
 
 
 def setting(stream: str) -> dict[str, Any]:
@@ -61,7 +76,7 @@ class TestStandardSuite(
         new_target = runner.new_target
 
         def followed() -> Any:
-            target = new_target()
+            target: Any = new_target()
             dynamics.targets.append(target)
             return target
 

@@ -1,0 +1,38 @@
+"""Plugins as plain programs in a shell pipe, configured by the environment."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from sandbox.server import Sandbox
+
+#: Foreign plugins, each in an environment of its own.
+TARGET_JSONL = "uv tool run --quiet --from target-jsonl==0.1.4 target-jsonl"
+TAP_JSONL = "uv tool run --quiet --from tap-jsonl==0.3.1 tap-jsonl"
+
+
+def shell(
+    command: str, sandbox: Sandbox, directory: Path, **extra: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a pipe in bash, in `directory`, with the plugins' settings for the sandbox."""
+    ledger = f"sqlite:///{directory}/ledger.db"
+    return subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        cwd=directory,
+        env={
+            **os.environ,
+            **sandbox.environment(),
+            "TARGET_D365FO_LEDGER_URL": ledger,
+            "TAP_D365FO_LEDGER_URL": ledger,
+            "TARGET_BASWARE_LEDGER_URL": ledger,
+            "TARGET_D365FO_MAPPING_FILE": str(Path(__file__).parents[2] / "mapping.yml"),
+            **extra,
+        },
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
