@@ -1,7 +1,7 @@
 # Needs Python 3.11 or newer, make and git; everything else comes from the package registries.
 PYTHON ?= python3
 UV := .uv/bin/uv
-RUN := $(UV) run --frozen
+RUN := $(UV) run --no-sync
 
 .PHONY: help install demo test lint format types docs clean
 

@@ -201,8 +201,19 @@ class Sandbox:
             await site.start()
 
     async def _close(self) -> None:
+        transports = [
+            handler.transport
+            for runner in self._runners
+            if runner.server
+            for handler in runner.server.connections
+        ]
         for runner in self._runners:
             await runner.cleanup()
+        # A client that keeps its connection would otherwise hold the TLS transport open.
+        for transport in transports:
+            if transport is not None:
+                transport.abort()
+        await asyncio.sleep(0)
 
     def _call(self, work: Coroutine[None, None, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +26,7 @@ class Meltano:
     def run(self, *arguments: str, expect: int = 0, **extra: str) -> str:
         """Run a command and return what it printed; `extra` are environment variables."""
         done = subprocess.run(
-            ["meltano", *arguments],
+            [str(Path(sys.executable).parent / "meltano"), *arguments],
             cwd=ROOT,
             env={**self._environment(), **extra},
             stdin=subprocess.DEVNULL,
@@ -65,7 +66,7 @@ class Meltano:
 def installed_plugins() -> None:
     """Meltano's plugin environments, installed once."""
     subprocess.run(
-        ["meltano", "--log-level=warning", "install"],
+        [str(Path(sys.executable).parent / "meltano"), "--log-level=warning", "install"],
         cwd=ROOT,
         env={**os.environ, "MELTANO_ENVIRONMENT": "sandbox"},
         stdin=subprocess.DEVNULL,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 from sandbox.server import Sandbox
@@ -23,6 +24,7 @@ def shell(
         cwd=directory,
         env={
             **os.environ,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             **sandbox.environment(),
             "TARGET_D365FO_LEDGER_URL": ledger,
             "TAP_D365FO_LEDGER_URL": ledger,

@@ -92,6 +92,8 @@ class DocumentStore:
         entity = document.content | {"lastUpdated": stamp(document.updated)}
         if not self._switches.invoice_lines:
             entity.pop("invoiceLines", None)
+        if self._switches.new_fields:
+            entity["fieldOfTomorrow"] = {"since": ["2027"]}
         return entity
 
     def page(self, query: Query, continuations: Continuations) -> Page:

@@ -29,6 +29,7 @@ class BaswareSwitches:
     shuffled: bool = True  # no order is documented (10); False = in order of arrival
     last_updated_inclusive: bool = False  # "updated after" (2.2, 10)
     invoice_lines: bool = False  # tenant setting TransferInvoiceLinesEnabled (3.1)
+    new_fields: bool = False  # invoices carry fields that no document knows yet (0, fact 7)
     status_enabled: bool = True  # accountingDocuments/status is switched on per tenant (3.1)
 
     # -- writing (4.1 to 4.3)
