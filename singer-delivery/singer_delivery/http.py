@@ -277,8 +277,8 @@ class ApiSession:
         self, call: _Call, answer: requests.Response | requests.RequestException, action: Action
     ) -> ApiError:
         if isinstance(answer, requests.RequestException):
-            kind = Unavailable if action is Action.RETRY else InDoubt
-            return kind(f"{call}: {describe_failure(answer)}")
+            failed = {Action.RETRY: Unavailable, Action.DENY: AccessDenied}
+            return failed.get(action, InDoubt)(f"{call}: {describe_failure(answer)}")
         text = f"{call}: {answer.status_code} {self.explain(answer)}".strip()
         kinds = {
             Action.RETRY: Unavailable,

@@ -78,17 +78,30 @@ class ErrorTable:
 
     def for_exception(self, method: str, error: requests.RequestException) -> Action:
         """Return what a failure without an answer asks for: never sent, or unknown."""
+        if untrusted(error):
+            return Action.DENY
         if never_sent(error):
             return Action.RETRY
         return ASK_AGAIN.for_method(method)
+
+
+def untrusted(error: requests.RequestException) -> bool:
+    """Tell whether the server's certificate is not trusted, which asking again does not change."""
+    reason = _reason(error)
+    cause = reason.args[0] if isinstance(reason, urllib3.exceptions.SSLError) else None
+    return isinstance(cause, ssl.SSLCertVerificationError)
+
+
+def _reason(error: requests.RequestException) -> object:
+    cause = error.args[0] if error.args else None
+    return getattr(cause, "reason", cause)
 
 
 def never_sent(error: requests.RequestException) -> bool:
     """Tell whether the connection itself failed, so that the server cannot have seen anything."""
     if isinstance(error, requests.ConnectTimeout):
         return True
-    cause = error.args[0] if error.args else None
-    reason = getattr(cause, "reason", cause)
+    reason = _reason(error)
     if isinstance(reason, urllib3.exceptions.SSLError):
         return _handshake_failed(reason)
     return isinstance(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import os
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -281,6 +282,33 @@ def test_runners_that_open_an_empty_database_together_all_get_it(ledger_url: str
     assert [runner.communicate()[1] for runner in runners] == ["", ""]
     with opened(ledger_url) as ledger:
         assert sorted(ledger.lookup("invoices", "01")) == ["0", "1"]
+
+
+def test_a_migration_in_postgresql_waits_for_another_runners(postgres_url: str) -> None:
+    engine = sqlalchemy.create_engine(postgres_url)
+    with ThreadPoolExecutor(1) as pool, engine.begin() as first:
+        first.exec_driver_sql("SELECT pg_advisory_xact_lock(4203187)")
+        second = pool.submit(Ledger.open, postgres_url, SYSTEM)
+        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        while not first.exec_driver_sql(waiting).scalar():
+            assert not second.done()
+        first.commit()
+        second.result().close()
+    engine.dispose()
+
+
+def test_opening_a_sqlite_ledger_waits_for_a_runner_that_is_creating_it(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with ThreadPoolExecutor(1) as pool:
+        creating = sqlite3.connect(path, isolation_level=None)
+        creating.execute("BEGIN IMMEDIATE")
+        creating.execute("CREATE TABLE other (x)")
+        second = pool.submit(Ledger.open, f"sqlite:///{path}", SYSTEM)
+        with pytest.raises(TimeoutError):
+            second.result(0.05)
+        creating.execute("COMMIT")
+        creating.close()
+        second.result().close()
 
 
 def test_two_runners_that_intend_the_same_documents_do_not_lock_each_other_out(

@@ -81,10 +81,17 @@ NEVER_SENT = [
         urllib3.exceptions.MaxRetryError(
             urllib3.HTTPSConnectionPool("a.example"),
             "/",
-            urllib3.exceptions.SSLError(ssl.SSLCertVerificationError("self-signed")),
+            urllib3.exceptions.SSLError(urllib3.exceptions.SSLError("no context")),
         )
     ),
 ]
+UNTRUSTED = requests.exceptions.SSLError(
+    urllib3.exceptions.MaxRetryError(
+        urllib3.HTTPSConnectionPool("a.example"),
+        "/",
+        urllib3.exceptions.SSLError(ssl.SSLCertVerificationError("self-signed")),
+    )
+)
 PERHAPS_SENT = [
     requests.ReadTimeout(),
     requests.ConnectionError(urllib3.exceptions.ProtocolError("aborted", ConnectionResetError())),
@@ -100,6 +107,11 @@ PERHAPS_SENT = [
         )
     ),
 ]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_certificate_that_is_not_trusted_is_not_asked_again(method: str) -> None:
+    assert TABLE.for_exception(method, UNTRUSTED) is Action.DENY
 
 
 @pytest.mark.parametrize("error", NEVER_SENT, ids=repr)
