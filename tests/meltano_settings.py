@@ -15,7 +15,9 @@ from target_basware.target import TargetBasware
 from target_d365fo.target import TargetD365FO
 
 ROOT = Path(__file__).parents[1]
-HEADER = "# Generated from the plugin's settings by `make docs`; what you set belongs in meltano.yml.\n"
+HEADER = (
+    "# Generated from the plugin's settings by `make docs`; what you set belongs in meltano.yml.\n"
+)
 PLUGINS: dict[str, tuple[str, Any]] = {
     "tap-basware": ("extractors", TapBasware),
     "tap-d365fo": ("extractors", TapD365FO),

@@ -1,4 +1,4 @@
-"""Manners shared by all plugins: errors in plain words, and the settings of the HTTP session."""
+"""Manners shared by all plugins: errors in plain words, and common settings."""
 
 from __future__ import annotations
 
@@ -50,6 +50,17 @@ HTTP_SETTINGS: tuple[th.Property[Any], ...] = (
         description="Seconds that one request may spend waiting because the server asked for it "
         "(Retry-After); these waits do not count as attempts.",
     ),
+)
+
+
+LEDGER_SETTING: th.Property[Any] = th.Property(
+    "ledger_url",
+    th.StringType,
+    default="sqlite:///delivery-ledger.db",
+    title="Ledger",
+    secret=True,
+    description="Database URL of the ledger: a SQLite file (default, in the working folder), or "
+    "postgresql://user:password@host/database for several hosts.",
 )
 
 

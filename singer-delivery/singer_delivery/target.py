@@ -23,22 +23,12 @@ from singer_delivery.document import Status
 from singer_delivery.errors import BadInput, DeliveryError
 from singer_delivery.http import encode_json
 from singer_delivery.ledger import Ledger
-from singer_delivery.plugin import HTTP_SETTINGS, PlainErrors
+from singer_delivery.plugin import HTTP_SETTINGS, LEDGER_SETTING, PlainErrors
 from singer_delivery.reader import LineReader
 from singer_delivery.sink import BATCH_SIZE
 
 #: What `meltano config test` sends to a loader.
 TEST_STREAM = "meltano_test_stream"
-
-LEDGER_SETTING: th.Property[Any] = th.Property(
-    "ledger_url",
-    th.StringType,
-    default="sqlite:///delivery-ledger.db",
-    title="Ledger",
-    secret=True,
-    description="Database URL of the ledger: a SQLite file (default, in the working folder), or "
-    "postgresql://user:password@host/database for several hosts.",
-)
 
 DELIVERY_SETTINGS: tuple[th.Property[Any], ...] = (
     LEDGER_SETTING,

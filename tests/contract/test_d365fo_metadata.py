@@ -142,9 +142,7 @@ def test_every_field_that_a_read_names_exists(exchanges: list[Exchange], model: 
         named |= {part.split()[0] for part in use.options.get("$orderby", "").split(",") if part}
         literals_out = re.sub(r"'(?:[^']|'')*'", "''", use.options.get("$filter", ""))
         named |= set(OPERAND.findall(literals_out))
-        unknown += [
-            f"{use.entity_set}.{name}" for name in named - set(model.sets[use.entity_set])
-        ]
+        unknown += [f"{use.entity_set}.{name}" for name in named - set(model.sets[use.entity_set])]
     assert unknown == []
 
 

@@ -13,7 +13,7 @@ from decimal import Decimal
 import pytest
 from sandbox.seed import orders, small_world
 from sandbox.seed.builders import accounting_document, coding_row, order_row
-from sandbox.seed.companies import DEMF, USMF
+from sandbox.seed.companies import USMF
 from sandbox.seed.vendors import Vendor, make_vendors
 from sandbox.seed.world import Row
 from sandbox.server import Sandbox
@@ -90,9 +90,7 @@ def _scenarios() -> tuple[dict[str, Row], list[orders.Order]]:
 
 
 @pytest.fixture(scope="module")
-def certified(
-    sandbox_server: Sandbox, new_meltano: Callable[[Sandbox], Meltano]
-) -> Certified:
+def certified(sandbox_server: Sandbox, new_meltano: Callable[[Sandbox], Meltano]) -> Certified:
     """One run over all scenarios."""
     documents, purchase_orders = _scenarios()
     world = small_world()
@@ -153,8 +151,9 @@ def test_without_po_service_lines(certified: Certified) -> None:
     header, lines = certified.after.invoice(document)
     assert header["dataAreaId"] == "demf"
     assert [line["NetAmount"] for line in lines] == [Decimal("1230.00"), Decimal("99.99")]
-    assert sum(line["NetAmount"] for line in lines) + header["ImportedSalesTax"] == (
-        document["grossSum"]
+    assert (
+        sum(line["NetAmount"] for line in lines) + header["ImportedSalesTax"]
+        == (document["grossSum"])
     )
     certified.after.confirmed(document)
 

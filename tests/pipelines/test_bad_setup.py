@@ -1,4 +1,4 @@
-"""What a user gets wrong: one line that says what and what to do, exit 1, no secret, no traceback."""
+"""What a user gets wrong: one line with the remedy, exit 1, no secret, no traceback."""
 
 from __future__ import annotations
 

@@ -27,9 +27,7 @@ def world(sandbox: Sandbox) -> World:
 
 
 def test_both_directions_in_a_bare_pipe(sandbox: Sandbox, world: World, tmp_path: Path) -> None:
-    posted = shell(
-        "tap-basware --config=ENV | target-d365fo --config=ENV", sandbox, tmp_path
-    )
+    posted = shell("tap-basware --config=ENV | target-d365fo --config=ENV", sandbox, tmp_path)
     assert posted.returncode == 0, posted.stderr
     told = shell("tap-d365fo --config=ENV | target-basware --config=ENV", sandbox, tmp_path)
     assert told.returncode == 0, told.stderr
@@ -105,9 +103,7 @@ def test_a_foreign_tap_feeds_canonical_invoices(
     assert line["NetAmount"] == Decimal("100.5")
 
 
-def test_a_foreign_tap_feeds_any_entity_set(
-    sandbox: Sandbox, world: World, tmp_path: Path
-) -> None:
+def test_a_foreign_tap_feeds_any_entity_set(sandbox: Sandbox, world: World, tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text('{"group": "90", "name": "Freight"}\n')
     (tmp_path / "tap.json").write_text(
         json.dumps(
@@ -133,9 +129,7 @@ def test_a_foreign_tap_feeds_any_entity_set(
             TARGET_D365FO_ENTITY_SETS=json.dumps(entity_sets),
         )
         assert done.returncode == 0, done.stderr
-    [group] = [
-        row for row in sandbox.d365fo.rows("VendorGroups") if row["VendorGroupId"] == "90"
-    ]
+    [group] = [row for row in sandbox.d365fo.rows("VendorGroups") if row["VendorGroupId"] == "90"]
     assert (group["dataAreaId"], group["Description"]) == ("demf", "Freight")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,7 @@ def test_a_garbled_line_costs_that_line_only(dynamics: Dynamics) -> None:
 def test_logs_name_the_document_and_no_content(
     dynamics: Dynamics, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     document = accounting_document(supplierBankIBAN="DE02120300000000202051")
 
     dynamics.deliver(document)
