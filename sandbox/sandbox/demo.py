@@ -139,7 +139,7 @@ def _run(
 ) -> None:
     log = work / f"{command[-1]}.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603  (our own command line)
             command,
             cwd=project,
             env=dict(environment),

@@ -75,10 +75,9 @@ def reconcile(
         code = document["companyCode"]
         entity = legal_entities.get(code, f"(company {code})")
         totals = result.totals[entity, document["currencyCode"]]
-        gross = Decimal(document.get("grossSum") or 0)
         totals.approved += 1
-        totals.approved_sum += gross
-        _compare(document, entity, gross, held.pop(document["invoiceId"], []), totals, result)
+        totals.approved_sum += _gross(document)
+        _compare(document, entity, held.pop(document["invoiceId"], []), totals, result)
     for document_id, orphans in held.items():
         for orphan in orphans:
             result.problems.append(
@@ -91,11 +90,11 @@ def reconcile(
 def _compare(
     document: Row,
     entity: str,
-    gross: Decimal,
     holdings: list[Holding],
     totals: Totals,
     result: Reconciliation,
 ) -> None:
+    gross = _gross(document)
     name = f"{entity} invoice {document.get('invoiceNumber') or document['invoiceId']}"
     totals.delivered += len(holdings)
     totals.delivered_sum += sum((holding.gross for holding in holdings), Decimal(0))
@@ -109,7 +108,7 @@ def _compare(
             )
         for holding in holdings:
             result.problems += [
-                f"{name}: {problem}" for problem in _differences(document, entity, gross, holding)
+                f"{name}: {problem}" for problem in _differences(document, entity, holding)
             ]
     elif status == "TransferFailed":
         totals.rejected += 1
@@ -126,7 +125,12 @@ def _compare(
         result.problems.append(f"{name}: still {status} in Basware, nothing was confirmed")
 
 
-def _differences(document: Row, entity: str, gross: Decimal, holding: Holding) -> list[str]:
+def _gross(document: Row) -> Decimal:
+    return Decimal(document.get("grossSum") or 0)
+
+
+def _differences(document: Row, entity: str, holding: Holding) -> list[str]:
+    gross = _gross(document)
     rows = len(document.get("codingRows") or [])
     checks = (
         ("legal entity", entity, holding.legal_entity),
@@ -206,4 +210,8 @@ def render(result: Reconciliation) -> str:
 
 
 def _cell(count: int, total: Decimal) -> str:
-    return f"{count} = {total:,.2f}" if count else "-"
+    """Return "3 = 1,234.50"; an amount that can do without decimals goes without."""
+    if not count:
+        return "-"
+    whole = total == total.to_integral_value()
+    return f"{count} = {total:,.0f}" if whole else f"{count} = {total:,.2f}"

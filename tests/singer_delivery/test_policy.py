@@ -114,14 +114,14 @@ def test_a_certificate_that_is_not_trusted_is_not_asked_again(method: str) -> No
     assert TABLE.for_exception(method, UNTRUSTED) is Action.DENY
 
 
-@pytest.mark.parametrize("error", NEVER_SENT, ids=repr)
+@pytest.mark.parametrize("error", NEVER_SENT, ids=lambda error: type(error).__name__)
 def test_a_write_is_repeated_when_no_connection_came_about(
     error: requests.RequestException,
 ) -> None:
     assert TABLE.for_exception("POST", error) is Action.RETRY
 
 
-@pytest.mark.parametrize("error", PERHAPS_SENT, ids=repr)
+@pytest.mark.parametrize("error", PERHAPS_SENT, ids=lambda error: type(error).__name__)
 def test_a_write_is_in_doubt_when_the_server_may_have_seen_it(
     error: requests.RequestException,
 ) -> None:
