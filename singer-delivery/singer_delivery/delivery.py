@@ -127,7 +127,7 @@ class Delivery:
             raise BadInput(msg)
         if not (_storable(document.natural_key) and _storable(document.version)):
             reason = reason or "its number or version holds characters that cannot be stored"
-            document = replace(document, natural_key="", version="")
+            document = replace(document, natural_key="", version="", label="")
         return document, reason
 
     def _deliver(self, wave: Sequence[Document]) -> None:

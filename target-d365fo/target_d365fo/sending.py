@@ -5,7 +5,7 @@ from __future__ import annotations
 from singer_delivery.document import Document, Outcome, Status
 from singer_delivery.errors import ApiError, InDoubt, SetupError
 from tap_d365fo.client import D365Client
-from tap_d365fo.errors import BusinessRefusal, is_duplicate_key, is_missing_for_update
+from tap_d365fo.errors import BusinessRefusal, is_missing_for_update
 
 from target_d365fo.judgement import Plan
 from target_d365fo.lookup import Pending
@@ -86,7 +86,7 @@ class Sender:
             raise SetupError(msg) from None
         if is_missing_for_update(problem) and plan.replaces:
             return Outcome(Status.NOT_SENT, GONE, request_id=refusal.request_id or "")
-        if self._exists(document, plan, refusal):
+        if self._exists(document, plan):
             msg = f"Dynamics says that {document.remote_key} is already there"
             raise InDoubt(msg, status=refusal.status, request_id=refusal.request_id) from None
         reason = problem.text
@@ -95,15 +95,13 @@ class Sender:
             reason = f"{reason} (the earlier version is still pending as {kept})"
         return Outcome(Status.REJECTED, reason, request_id=refusal.request_id or "")
 
-    def _exists(self, document: Document, plan: Plan, refusal: BusinessRefusal) -> bool:
+    def _exists(self, document: Document, plan: Plan) -> bool:
         """Tell whether a create was refused because an earlier attempt had arrived after all.
 
         The infolog speaks the language of the service user, so the key itself is asked for.
         """
         if not self._derived or plan.replaces:
             return False
-        if is_duplicate_key(refusal.problem):
-            return True
         rows: InvoiceRows = document.payload
         key = {"dataAreaId": rows.header["dataAreaId"], "HeaderReference": document.remote_key}
         return self._client.get_row(HEADERS, key, select=["HeaderReference"]) is not None

@@ -163,14 +163,16 @@ def test_a_record_without_a_key_is_named_and_costs_no_other(world: World) -> Non
     assert world.held() == ["b"]
 
 
-@pytest.mark.parametrize("key", ["k" * 256, "a\0b", "\ud800"])
+@pytest.mark.parametrize("key", ["k" * 256, "a\0b", "\ud800"], ids=["long", "NUL", "half a pair"])
 def test_a_key_that_no_ledger_can_store_costs_no_other(world: World, key: str) -> None:
     delivery = world.run(record(key), record("b"))
     assert delivery.bad_records == ["a record of invoices has a key that cannot be stored"]
     assert world.held() == ["b"]
 
 
-@pytest.mark.parametrize("number", ["F\0-1", "\udfff", "F" * 5000])
+@pytest.mark.parametrize(
+    "number", ["F\0-1", "\udfff", "F" * 5000], ids=["NUL", "half a pair", "long"]
+)
 def test_a_number_that_no_ledger_can_store_is_rejected(world: World, number: str) -> None:
     world.run(record("a", number), record("b"))
     assert world.statuses("a", "b") == {"a": Status.REJECTED, "b": Status.DELIVERED}

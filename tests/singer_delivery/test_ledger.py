@@ -172,11 +172,11 @@ def test_documents_without_a_natural_key_are_not_alike(ledger: Ledger) -> None:
 
 
 def test_ten_thousand_keys_are_looked_up_at_once(ledger: Ledger) -> None:
-    ledger.intend("invoices", [invoice(f"{n:05}") for n in range(0, 10_000, 10)], "run-1")
+    ledger.intend("invoices", [invoice(f"{n:05}") for n in range(0, 10_000, 50)], "run-1")
     keys = [f"{n:05}" for n in range(10_000)]
-    assert sorted(ledger.lookup("invoices", keys)) == keys[::10]
+    assert sorted(ledger.lookup("invoices", keys)) == keys[::50]
     natural = ledger.lookup_natural("invoices", [f"usmf/V1/{key}" for key in keys])
-    assert len(natural) == 1000
+    assert len(natural) == 200
 
 
 # Outcomes in order
@@ -265,23 +265,17 @@ def test_intents_survive_the_death_of_their_process(ledger_url: str) -> None:
 
 
 def test_runners_that_open_an_empty_database_together_all_get_it(ledger_url: str) -> None:
-    open_it = """
-        print("ready", flush=True)
-        sys.stdin.readline()
-        ledger = Ledger.open(sys.argv[1], "https://usmf.example")
-        ledger.settle("invoices", Document(sys.argv[2], None, ""), Outcome(Status.DELIVERED), "r")
-    """
-    runners = [other_process(open_it, ledger_url, str(n)) for n in range(2)]
-    for runner in runners:
-        assert runner.stdout is not None
-        assert runner.stdout.readline() == "ready\n"
-    for runner in runners:
-        assert runner.stdin is not None
-        runner.stdin.write("go\n")
-        runner.stdin.flush()
-    assert [runner.communicate()[1] for runner in runners] == ["", ""]
+    together = threading.Barrier(3)
+
+    def run(key: str) -> None:
+        together.wait()
+        with opened(ledger_url) as ledger:
+            ledger.settle("invoices", invoice(key), DELIVERED, "run")
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(run, "abc"))
     with opened(ledger_url) as ledger:
-        assert sorted(ledger.lookup("invoices", "01")) == ["0", "1"]
+        assert sorted(ledger.lookup("invoices", "abc")) == ["a", "b", "c"]
 
 
 def test_a_migration_in_postgresql_waits_for_another_runners(postgres_url: str) -> None:

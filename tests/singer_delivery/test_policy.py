@@ -72,6 +72,15 @@ def wrapped(reason: Exception) -> requests.ConnectionError:
 
 
 CONNECTION = urllib3.connection.HTTPSConnection("a.example")
+
+
+def named(error: requests.RequestException) -> str:
+    cause = getattr(error.args[0], "reason", error.args[0]) if error.args else None
+    inner = cause.args[0] if isinstance(cause, urllib3.exceptions.SSLError) else None
+    kinds = [type(part).__name__ for part in (error, cause, inner) if part is not None]
+    return "-".join(kinds)
+
+
 NEVER_SENT = [
     requests.ConnectTimeout(),
     wrapped(urllib3.exceptions.NewConnectionError(CONNECTION, "refused")),
@@ -114,14 +123,14 @@ def test_a_certificate_that_is_not_trusted_is_not_asked_again(method: str) -> No
     assert TABLE.for_exception(method, UNTRUSTED) is Action.DENY
 
 
-@pytest.mark.parametrize("error", NEVER_SENT, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("error", NEVER_SENT, ids=named)
 def test_a_write_is_repeated_when_no_connection_came_about(
     error: requests.RequestException,
 ) -> None:
     assert TABLE.for_exception("POST", error) is Action.RETRY
 
 
-@pytest.mark.parametrize("error", PERHAPS_SENT, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("error", PERHAPS_SENT, ids=named)
 def test_a_write_is_in_doubt_when_the_server_may_have_seen_it(
     error: requests.RequestException,
 ) -> None:

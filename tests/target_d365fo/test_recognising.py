@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from sandbox.seed.builders import accounting_document, coding_row
+from singer_delivery.errors import InDoubt
+from target_d365fo.sinks import AccountingDocumentSink
 
 from tests.target_d365fo.conftest import Dynamics
 
@@ -125,6 +127,19 @@ def test_a_posted_document_is_recognised(dynamics: Dynamics, with_ledger: bool) 
     assert dynamics.headers() == []
     entry = dynamics.entry(invoice())
     assert (entry.status, entry.remote_key) == ("unchanged", voucher)
+
+
+def test_a_document_posted_with_other_amounts_is_ours_as_long_as_its_source_says_the_same(
+    dynamics: Dynamics,
+) -> None:
+    dynamics.deliver(invoice())
+    edit(dynamics, ImportedAmount=1, ImportedSalesTax=0)
+    post(dynamics)
+
+    dynamics.deliver(invoice())
+
+    assert dynamics.headers() == []
+    assert dynamics.status(invoice()) == "unchanged"
 
 
 @pytest.mark.parametrize("with_ledger", [True, False])
@@ -249,6 +264,22 @@ def test_an_invoice_entered_by_hand_is_a_duplicate(dynamics: Dynamics) -> None:
 
     assert len(dynamics.headers()) == 1
     assert "already there as pending invoice 001: it is a duplicate" in dynamics.reason(document)
+
+
+def test_of_two_runs_at_once_the_second_reads_back(dynamics: Dynamics) -> None:
+    """Both saw nothing; the key of Dynamics lets only one of them in."""
+    target = dynamics.target()
+    sink = AccountingDocumentSink(target, "accounting_documents", {"properties": {}}, ["invoiceId"])
+    document = sink.courier.prepare(invoice())
+    plan = sink.courier.survey([document], {})[document.key]
+    dynamics.deliver(invoice())
+
+    with pytest.raises(InDoubt, match="is already there"):
+        sink.courier.send(document, plan)
+
+    [outcome] = sink.courier.read_back([dynamics.entry(invoice())]).values()
+    assert outcome.status == "delivered"
+    assert len(dynamics.headers()) == 1
 
 
 class TestWithoutPostedLookup:
