@@ -15,6 +15,8 @@ from singer_delivery.errors import LedgerError
 #: The newest migration; opening the ledger brings older ones up to it, and refuses newer ones.
 HEAD = "0001"
 SQLITE_BUSY_SECONDS = 30
+#: Execution option of a connection that will only read.
+READING = "ledger_reading"
 #: SQLAlchemy's name of PostgreSQL, and the other one that hosting services print.
 POSTGRESQL = ("postgresql", "postgres")
 BACKENDS = ("sqlite", *POSTGRESQL)
@@ -87,7 +89,7 @@ def _engine(url: sqlalchemy.URL) -> Engine:
         Path(url.database).absolute().parent.mkdir(parents=True, exist_ok=True)
     engine = _loaded(url, connect_args={"timeout": SQLITE_BUSY_SECONDS})
     event.listen(engine, "connect", _set_pragmas)
-    event.listen(engine, "begin", _begin_immediate)
+    event.listen(engine, "begin", _begin)
     return engine
 
 
@@ -128,10 +130,11 @@ def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
             return
 
 
-def _begin_immediate(connection: Connection) -> None:
+def _begin(connection: Connection) -> None:
     # A deferred transaction that turns into a writer fails at once when another one wrote in
-    # between; an immediate one waits its turn.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    # between; an immediate one waits its turn. One that only reads waits for nobody.
+    reads = connection.get_execution_options().get(READING)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
 def _migrate(connection: Connection) -> None:

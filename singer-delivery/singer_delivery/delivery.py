@@ -131,6 +131,17 @@ class Delivery:
         return document, reason
 
     def _deliver(self, wave: Sequence[Document]) -> None:
+        for sends in range(1, self.options.max_sends + 1):
+            pending = self._survey(wave)
+            if not pending:
+                return
+            doubtful = self._send_all(pending)
+            wave = self._read_back(doubtful, last=sends == self.options.max_sends)
+
+    def _survey(self, wave: Sequence[Document]) -> list[tuple[Document, Any]]:
+        """Settle what needs no sending; return the others with their plans."""
+        if not wave:
+            return []
         surveyed = self.courier.survey(wave, self._known(wave))
         pending: list[tuple[Document, Any]] = []
         for document in wave:
@@ -139,11 +150,7 @@ class Delivery:
                 self._settle(document, decision)
             else:
                 pending.append((document, decision))
-        for sends in range(1, self.options.max_sends + 1):
-            if not pending:
-                return
-            doubtful = self._send_all(pending)
-            pending = self._read_back(doubtful, last=sends == self.options.max_sends)
+        return pending
 
     def _known(self, wave: Sequence[Document]) -> dict[str, Entry]:
         stream = self.courier.stream
@@ -155,26 +162,26 @@ class Delivery:
             if (entry := by_key.get(document.key) or by_natural.get(document.natural_key))
         }
 
-    def _send_all(self, pending: Sequence[tuple[Document, Any]]) -> list[tuple[Document, Any]]:
+    def _send_all(self, pending: Sequence[tuple[Document, Any]]) -> list[Document]:
         """Send in parallel; return what is in doubt. Raises after everything in flight settled."""
         self.ledger.intend(self.courier.stream, [document for document, _ in pending], self.run_id)
-        doubtful: list[tuple[Document, Any]] = []
+        doubtful: list[Document] = []
         queue, outage = iter(pending), _Outage()
         with ThreadPoolExecutor(self.options.connections) as pool:
-            flying: dict[Future[Outcome], tuple[Document, Any]] = {}
+            flying: dict[Future[Outcome], Document] = {}
             while True:
                 while len(flying) < self.options.connections and not self._halted(outage):
                     following = next(queue, None)
                     if following is None:
                         break
-                    flying[pool.submit(self.courier.send, *following)] = following
+                    flying[pool.submit(self.courier.send, *following)] = following[0]
                 if not flying:
                     break
                 done, _ = wait(flying, return_when=FIRST_COMPLETED)
                 for future in done:
-                    document, plan = flying.pop(future)
+                    document = flying.pop(future)
                     if self._land(document, future, outage):
-                        doubtful.append((document, plan))
+                        doubtful.append(document)
         for document, _ in queue:
             self._settle(document, Outcome(Status.NOT_SENT, "the run stopped before it was sent"))
         if outage.fatal:
@@ -209,29 +216,27 @@ class Delivery:
         self._settle(document, outcome)
         return False
 
-    def _read_back(
-        self, doubtful: Sequence[tuple[Document, Any]], *, last: bool
-    ) -> list[tuple[Document, Any]]:
+    def _read_back(self, doubtful: Sequence[Document], *, last: bool) -> list[Document]:
         """Settle what the target holds; return what it does not, to be sent again."""
         if not doubtful:
             return []
         self.sleep(self.options.read_back_wait)
-        entries = self.ledger.lookup(self.courier.stream, (d.key for d, _ in doubtful))
+        entries = self.ledger.lookup(self.courier.stream, (document.key for document in doubtful))
         try:
             held = self.courier.read_back(list(entries.values()))
         except ApiError as error:
-            for document, _ in doubtful:
+            for document in doubtful:
                 self._settle(document, Outcome(Status.IN_DOUBT, f"reading back failed: {error}"))
             return []
         absent = []
-        for document, plan in doubtful:
+        for document in doubtful:
             if document.key in held:
                 self._settle(document, held[document.key])
             elif last or self.stopping():
                 reason = "the answer was lost each time, and it is not in the target"
                 self._settle(document, Outcome(Status.NOT_SENT, reason))
             else:
-                absent.append((document, plan))
+                absent.append(document)
         return absent
 
     def _settle(self, document: Document, outcome: Outcome) -> None:
@@ -255,7 +260,11 @@ class Delivery:
                 "stream": self.courier.stream,
                 "document_version": version,
                 "remote_request_id": outcome.request_id,
-                **{f"document_{name}": value for name, value in detail.items()},
+                **{
+                    f"document_{name}": value
+                    for name, value in detail.items()
+                    if not name.startswith("_")
+                },
             },
         )
 

@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy import Connection, Engine, Row, TextClause, select, text
 
-from singer_delivery.database import open_database, reason
+from singer_delivery.database import READING, open_database, reason
 from singer_delivery.document import FINAL, HELD, OPEN, Document, Entry, Outcome, Status
 from singer_delivery.errors import LedgerError
 from singer_delivery.schema import documents
@@ -97,7 +97,7 @@ class Ledger:
     def open_entries(self, stream: str) -> list[Entry]:
         """Return the documents in doubt, this run's own intents included."""
         query = self._select(stream).where(documents.c.status.in_(sorted(OPEN)))
-        with self._transaction() as connection:
+        with self._transaction(reading=True) as connection:
             return [_entry(row) for row in connection.execute(query)]
 
     def outcomes(self, stream: str, *, after: int = 0, limit: int = 1000) -> list[Entry]:
@@ -108,7 +108,7 @@ class Ledger:
             .order_by(documents.c.sequence)
             .limit(limit)
         )
-        with self._transaction() as connection:
+        with self._transaction(reading=True) as connection:
             return [_entry(row) for row in connection.execute(query)]
 
     def intend(self, stream: str, intents: Sequence[Document], run_id: str) -> None:
@@ -196,13 +196,15 @@ class Ledger:
 
     def _among(
         self, stream: str, column: sqlalchemy.Column[Any], values: Iterable[str]
-    ) -> Iterator[Entry]:
+    ) -> list[Entry]:
         wanted = sorted(set(values))
-        with self._transaction() as connection:
+        found: list[Entry] = []
+        with self._transaction(reading=True) as connection:
             for start in range(0, len(wanted), CHUNK):
                 chunk = wanted[start : start + CHUNK]
                 query = self._select(stream).where(column.in_(chunk))
-                yield from map(_entry, connection.execute(query).all())
+                found += map(_entry, connection.execute(query))
+        return found
 
     def _select(self, stream: str) -> sqlalchemy.Select[Any]:
         return select(documents).where(
@@ -210,9 +212,12 @@ class Ledger:
         )
 
     @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
+    def _transaction(self, *, reading: bool = False) -> Iterator[Connection]:
         try:
-            with self._engine.begin() as connection:
+            with (
+                self._engine.connect() as connection,
+                connection.execution_options(**{READING: reading}).begin(),
+            ):
                 yield connection
         except sqlalchemy.exc.SQLAlchemyError as error:
             msg = f"the ledger cannot be read or written: {reason(error)}; nothing more is sent"

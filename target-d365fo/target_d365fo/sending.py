@@ -18,6 +18,7 @@ MANUAL_NUMBER = (
     "a higher number) in the number sequence of pending vendor invoices, or set header_reference "
     "to number_sequence"
 )
+REMEDY = "correct it in Dynamics or in Basware, then transfer the invoice again"
 GONE = (
     "the earlier version was posted or deleted in Dynamics at this moment; the next run looks again"
 )
@@ -89,7 +90,7 @@ class Sender:
         if self._exists(document, plan):
             msg = f"Dynamics says that {document.remote_key} is already there"
             raise InDoubt(msg, status=refusal.status, request_id=refusal.request_id) from None
-        reason = problem.text
+        reason = f"{problem.text.rstrip('.')}; {REMEDY}"
         if plan.replaces and self._derived:
             kept = ", ".join(key["HeaderReference"] for key in plan.replaces)
             reason = f"{reason} (the earlier version is still pending as {kept})"

@@ -25,7 +25,14 @@ from singer_delivery.errors import (
 )
 from singer_delivery.ledger import Ledger
 
-from tests.singer_delivery.fake_system import Crash, FakeCourier, FakeSystem, Fault, record
+from tests.singer_delivery.fake_system import (
+    Crash,
+    FakeCourier,
+    FakeSystem,
+    Fault,
+    Row,
+    record,
+)
 
 names = (f"https://{number}.example" for number in itertools.count())
 
@@ -161,6 +168,28 @@ def test_a_record_without_a_key_is_named_and_costs_no_other(world: World) -> Non
         "a record of invoices has no id (the mapping has no tax code US99)",
     ]
     assert world.held() == ["b"]
+
+
+def test_before_a_lost_document_is_sent_again_the_target_is_looked_at_again(world: World) -> None:
+    world.system.faults["a"] = [Fault.LOST_BEFORE]
+    delivery = world.start()
+    # While we wait, somebody enters an invoice with the same number by hand.
+    delivery.sleep = lambda _: world.system.rows.append(Row("by hand", "F-1", "other"))
+    delivery.run([record("a", "F-1")])
+    assert world.statuses("a") == {"a": Status.REJECTED}
+    assert world.held() == ["by hand"]
+
+
+def test_what_a_courier_keeps_for_itself_is_not_logged(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    kept = Outcome(Status.DELIVERED, detail={"_content": {"lines": [1, 2]}, "voucher": "V1"})
+    delivery = world.start()
+    delivery._report("a", kept.detail, kept, "1")
+    [line] = caplog.records
+    assert "document_voucher" in vars(line)
+    assert "document__content" not in vars(line)
 
 
 @pytest.mark.parametrize("key", ["k" * 256, "a\0b", "\ud800"], ids=["long", "NUL", "half a pair"])

@@ -11,7 +11,7 @@ import textwrap
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -386,6 +386,17 @@ def test_a_database_cut_in_half(tmp_path: Path) -> None:
         ledger.intend("invoices", [invoice(f"{n}") for n in range(500)], "run")
     path.write_bytes(path.read_bytes()[:5000])
     assert "malformed" in unusable(f"sqlite:///{path}")
+
+
+def test_a_reader_of_a_sqlite_ledger_does_not_wait_for_a_writer(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.db"
+    ledger = Ledger.open(f"sqlite:///{file}", "https://a.example")
+    with closing(sqlite3.connect(file, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        # A read that waited would end in LedgerError.
+        assert ledger.lookup("invoices", ["a"]) == {}
+        assert ledger.outcomes("invoices") == []
+    ledger.close()
 
 
 def test_a_file_that_may_only_be_read_can_be_read_and_takes_no_intent(tmp_path: Path) -> None:
