@@ -23,7 +23,7 @@ demo: .venv/.installed  ## Run the whole pipeline against the sandbox and reconc
 	@$(RUN) sandbox demo
 
 test: .venv/.installed  ## Run the tests
-	$(RUN) pytest -n 2 --dist loadgroup
+	$(RUN) pytest -n 2 --dist loadfile
 
 lint: .venv/.installed  ## Check style
 	$(RUN) ruff format --check .

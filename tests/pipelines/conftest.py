@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from sandbox.server import Sandbox
 
 ROOT = Path(__file__).parents[2]
+MELTANO = str(Path(sys.executable).parent / "meltano")
 
 
 @dataclass
@@ -26,7 +28,7 @@ class Meltano:
     def run(self, *arguments: str, expect: int = 0, **extra: str) -> str:
         """Run a command and return what it printed; `extra` are environment variables."""
         done = subprocess.run(
-            [str(Path(sys.executable).parent / "meltano"), *arguments],
+            [MELTANO, *arguments],
             cwd=ROOT,
             env={**self._environment(), **extra},
             stdin=subprocess.DEVNULL,
@@ -55,6 +57,7 @@ class Meltano:
             **self.sandbox.environment(),
             "MELTANO_ENVIRONMENT": "sandbox",
             "MELTANO_DATABASE_URI": f"sqlite:///{self.directory}/meltano.db",
+            "MELTANO_SYS_DIR_ROOT": str(self.directory / "system"),
             "MELTANO_AUTO_INSTALL": "false",
             "DELIVERY_LEDGER_URL": f"sqlite:///{self.directory}/ledger.db",
             "NO_COLOR": "1",
@@ -63,34 +66,49 @@ class Meltano:
 
 
 @pytest.fixture(scope="session")
-def installed_plugins() -> None:
-    """Meltano's plugin environments, installed once."""
-    subprocess.run(
-        [str(Path(sys.executable).parent / "meltano"), "--log-level=warning", "install"],
-        cwd=ROOT,
-        env={**os.environ, "MELTANO_ENVIRONMENT": "sandbox"},
-        stdin=subprocess.DEVNULL,
-        check=True,
-        timeout=600,
-    )
+def installed_plugins() -> Path:
+    """Meltano's system folder with the plugins' environments, installed by one worker at a time."""
+    system = ROOT / ".meltano"
+    system.mkdir(exist_ok=True)
+    with (system / "install.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run(
+            [MELTANO, "--log-level=warning", "install"],
+            cwd=ROOT,
+            env={**os.environ, "MELTANO_ENVIRONMENT": "sandbox"},
+            stdin=subprocess.DEVNULL,
+            check=True,
+            timeout=600,
+        )
+    return system
+
+
+def borrow_environments(system: Path, own: Path) -> None:
+    """Make a system folder with the plugin environments of another one.
+
+    Runs that go on at the same time would overwrite each other's catalogs in one folder.
+    """
+    for environment in system.glob("*/*/venv"):
+        plugin = own / environment.parent.relative_to(system)
+        plugin.mkdir(parents=True)
+        (plugin / "venv").symlink_to(environment)
 
 
 @pytest.fixture(scope="session")
 def new_meltano(
-    installed_plugins: None, tmp_path_factory: pytest.TempPathFactory
+    installed_plugins: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[Sandbox], Meltano]:
     """Return a Meltano without state or ledger for a sandbox."""
-    return lambda sandbox: Meltano(tmp_path_factory.mktemp("meltano"), sandbox)
+
+    def new(sandbox: Sandbox) -> Meltano:
+        directory = tmp_path_factory.mktemp("meltano")
+        borrow_environments(installed_plugins, directory / "system")
+        return Meltano(directory, sandbox)
+
+    return new
 
 
 @pytest.fixture
 def meltano(new_meltano: Callable[[Sandbox], Meltano], sandbox: Sandbox) -> Meltano:
     """Meltano without state or ledger, on the sandbox of the test."""
     return new_meltano(sandbox)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the pipeline tests on one worker: they share Meltano's run folder."""
-    for item in items:
-        if "pipelines" in item.path.parts:
-            item.add_marker(pytest.mark.xdist_group("meltano"))

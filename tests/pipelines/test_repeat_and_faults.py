@@ -14,16 +14,6 @@ from sandbox.server import Sandbox
 from tests.pipelines.conftest import Meltano
 from tests.pipelines.holdings import Holdings
 
-BAD = (
-    "unknown supplier",
-    "unknown account",
-    "amounts do not add up",
-    "unknown currency",
-    "vendor on hold",
-    "no invoice number",
-    "tax code without mapping",
-)
-
 
 @pytest.fixture
 def world(sandbox: Sandbox) -> World:
