@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 LEGAL_ENTITIES = {company.code: company.legal_entity for company in COMPANIES}
 
+LEDGER_KEEPERS = ("TARGET_D365FO", "TAP_D365FO", "TARGET_BASWARE")
+
 #: Seconds between two progress lines.
 PROGRESS_EVERY = 2.0
 LOG_TAIL = 30
@@ -80,11 +82,12 @@ def reconcile_world(sandbox: Sandbox, world: World) -> Reconciliation:
 
 
 def _environment(work: Path) -> dict[str, str]:
+    ledger = f"sqlite:///{work}/ledger.db"
     return {
         **os.environ,
         "MELTANO_ENVIRONMENT": "sandbox",
         "MELTANO_DATABASE_URI": f"sqlite:///{work}/meltano.db",
-        "DELIVERY_LEDGER_URL": f"sqlite:///{work}/ledger.db",
+        **{f"{plugin}_LEDGER_URL": ledger for plugin in LEDGER_KEEPERS},
     }
 
 

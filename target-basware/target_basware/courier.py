@@ -131,7 +131,7 @@ class TransferResponseCourier(Courier):
 
 
 def _told(document: Document, entry: Entry) -> Outcome | None:
-    if entry.fingerprint != document.fingerprint:
+    if entry.fingerprint != document.fingerprint or _offered_again(document, entry):
         return None
     if entry.status in HELD:
         return Outcome(Status.UNCHANGED, "told already", remote_key=entry.remote_key)
@@ -144,6 +144,16 @@ def _told(document: Document, entry: Entry) -> Outcome | None:
             detail={"request_status": entry.detail["request_status"]},
         )
     return None
+
+
+def _offered_again(document: Document, entry: Entry) -> bool:
+    """Tell whether Basware offered the invoice once more since this was told.
+
+    Then it does not know our answer, whatever the ledger says. The same outcome coming by once
+    more, as after a loss of Singer's state, has the sequence that it had.
+    """
+    now, told = document.detail.get("sequence"), entry.detail.get("sequence")
+    return isinstance(now, int) and isinstance(told, int) and now > told
 
 
 def _response(invoice: Mapping[str, Any], external_code: str) -> Mapping[str, Any] | None:
@@ -164,7 +174,7 @@ def _says_the_same(invoice: Mapping[str, Any], response: Mapping[str, Any]) -> b
 
 
 def _detail(record: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("legal_entity", "success", "voucher_number", "run_id")
+    names = ("legal_entity", "success", "voucher_number", "run_id", "sequence")
     return {name: record[name] for name in names if record.get(name) is not None}
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from sandbox.demo import LEDGER_KEEPERS
 from sandbox.server import Sandbox
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +53,7 @@ class Meltano:
             file.unlink()
 
     def _environment(self) -> dict[str, str]:
+        ledger = f"sqlite:///{self.directory}/ledger.db"
         return {
             **os.environ,
             **self.sandbox.environment(),
@@ -59,7 +61,7 @@ class Meltano:
             "MELTANO_DATABASE_URI": f"sqlite:///{self.directory}/meltano.db",
             "MELTANO_SYS_DIR_ROOT": str(self.directory / "system"),
             "MELTANO_AUTO_INSTALL": "false",
-            "DELIVERY_LEDGER_URL": f"sqlite:///{self.directory}/ledger.db",
+            **{f"{plugin}_LEDGER_URL": ledger for plugin in LEDGER_KEEPERS},
             "NO_COLOR": "1",
             **self.environment,
         }

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from sandbox.demo import LEDGER_KEEPERS
 from sandbox.server import Sandbox
 
 #: Foreign plugins, each in an environment of its own.
@@ -26,9 +27,7 @@ def shell(
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             **sandbox.environment(),
-            "TARGET_D365FO_LEDGER_URL": ledger,
-            "TAP_D365FO_LEDGER_URL": ledger,
-            "TARGET_BASWARE_LEDGER_URL": ledger,
+            **{f"{plugin}_LEDGER_URL": ledger for plugin in LEDGER_KEEPERS},
             "TARGET_D365FO_MAPPING_FILE": str(Path(__file__).parents[2] / "mapping.yml"),
             **extra,
         },

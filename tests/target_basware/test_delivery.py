@@ -151,6 +151,20 @@ def test_a_retransferred_invoice_gets_the_same_answer_again(
     assert status(sandbox) == "TransferFailed"
 
 
+@pytest.mark.parametrize("success", [True, False])
+def test_an_answer_that_basware_does_not_know_is_told_again_when_it_offers_the_invoice_again(
+    sandbox: Sandbox, deliver: Deliver, outcome: Outcome, invoices: PutInvoices, success: bool
+) -> None:
+    invoices("i1")
+    deliver(outcome(success=success))
+    sandbox.basware.reset()  # as after a restore: the invoice waits as if nothing had been said
+    invoices("i1")
+    run = deliver(outcome(success=success, sequence=2))
+    assert run.error is None
+    assert status(sandbox) == ("Transferred" if success else "TransferFailed")
+    assert len(responses(sandbox)) == 1
+
+
 def test_an_old_answer_is_not_given_to_a_new_transfer(
     sandbox: Sandbox, deliver: Deliver, outcome: Outcome, invoices: PutInvoices, tmp_path: Path
 ) -> None:
