@@ -92,10 +92,22 @@ def _shell(settings: dict[str, str]) -> str:
     default=".",
     help="The folder of meltano.yml.  [default: here]",
 )
+@click.option(
+    "--dir",
+    "directory",
+    type=click.Path(path_type=Path, resolve_path=True),
+    help="Where to keep logs and ledger; emptied first.  [default: .sandbox/demo of the project]",
+)
 @click.option("--invoices", default=200, show_default=True)
-def demo(project: Path, invoices: int) -> None:
+@click.option(
+    "--install/--no-install", default=True, show_default=True, help="Install the plugins first."
+)
+def demo(project: Path, directory: Path | None, invoices: int, *, install: bool) -> None:
     """Run the whole pipeline against a fresh sandbox and print the reconciliation."""
-    sys.exit(run_demo(project.resolve(), invoices))
+    project = project.resolve()
+    sys.exit(
+        run_demo(project, directory or project / _DIRECTORY / "demo", invoices, install=install)
+    )
 
 
 @main.command()
@@ -157,7 +169,9 @@ def clear_faults() -> None:
 
 
 def _show_faults(faults: list[dict[str, Any]]) -> None:
-    for waiting in faults or [{"kind": "none"}]:
+    if not faults:
+        click.echo("no fault is waiting to happen")
+    for waiting in faults:
         click.echo("  ".join(f"{name}={value}" for name, value in waiting.items() if value))
 
 
