@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from singer_delivery.document import HELD, Entry, Status
+from singer_delivery.words import cut
 
 #: The ledger's name for the invoices that target-d365fo delivers.
 STREAM = "vendor_invoices"
@@ -44,14 +45,5 @@ def _message(entry: Entry) -> str:
         case Status.UNCHANGED:
             return f"Already in {place} as vendor invoice {entry.remote_key}".rstrip()
         case _:
-            return f"{place[0].upper()}{place[1:]}: {entry.reason}"
-
-
-def cut(text: str, length: int) -> str:
-    """Shorten a text to at most so many characters, at a word, with an ellipsis."""
-    text = " ".join(text.split())
-    if len(text) <= length:
-        return text
-    kept = text[: length - 1]
-    words = kept.rpartition(" ")[0] if text[length - 1] != " " else kept
-    return f"{(words or kept).rstrip(' ,;:.')}…"
+            # A document that no legal entity could be found for speaks for itself.
+            return f"Legal entity {company}: {entry.reason}" if company else entry.reason

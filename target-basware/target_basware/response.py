@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from singer_delivery.errors import Rejected
+from singer_delivery.words import cut
 from tap_basware.crawl import moment
 
 #: Namespace of the externalCodes of transfer responses; changing it would double every response.
@@ -59,19 +60,6 @@ def invoice_id(record: Record) -> str:
         msg = f"document_id {found[:60]!r} is no Basware invoiceId (1 to {LONGEST_ID} characters)"
         raise Rejected(msg)
     return found
-
-
-def cut(text: str, longest: int) -> str:
-    """Return a text of at most so many characters, cut after a word and marked with …"""
-    text = " ".join(text.split())
-    if len(text) <= longest:
-        return text
-    head = text[: longest - 1]
-    whole, _, rest = head.rpartition(" ")
-    # A text that is one long word, or nearly so, is cut in the middle of it.
-    between_words = text[longest - 1] == " "
-    kept = whole if whole and len(rest) < longest // 2 and not between_words else head
-    return f"{kept.rstrip(' ,;:')}…"
 
 
 def _default_message(success: bool, voucher: str) -> str:

@@ -4,10 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from singer_delivery.document import Entry, Status
-from tap_d365fo.outcomes import cut, transfer_outcome
+from tap_d365fo.outcomes import transfer_outcome
 
 ENTRY = Entry(
     stream="vendor_invoices",
@@ -61,12 +59,12 @@ def test_a_rejected_invoice_gives_the_reason_to_the_clerk() -> None:
     assert record["message"] == "Legal entity usmf: vendor 10045 is on hold for invoices"
 
 
-def test_without_a_known_legal_entity_the_system_is_named() -> None:
+def test_without_a_known_legal_entity_the_reason_stands_alone() -> None:
     entry = replace(ENTRY, status=Status.REJECTED, reason="company 9 is not mapped", detail={})
 
     record = transfer_outcome(entry, source_system="X")
 
-    assert record["message"] == "Dynamics: company 9 is not mapped"
+    assert record["message"] == "company 9 is not mapped"
     assert record["legal_entity"] is None
 
 
@@ -75,15 +73,3 @@ def test_a_voucher_that_does_not_fit_is_left_out_not_cut(length: int) -> None:
     record = transfer_outcome(replace(ENTRY, remote_key="9" * length), source_system="X")
 
     assert record["voucher_number"] is None
-
-
-def test_a_text_is_cut_at_a_word() -> None:
-    assert cut("one two three", 9) == "one two…"
-    assert cut("one two three", 8) == "one two…"
-    assert cut("one two", 7) == "one two"
-    assert cut("abcdefgh", 4) == "abc…"
-
-
-@given(st.text(max_size=600), st.integers(2, 300))
-def test_a_text_never_exceeds_its_length(text: str, length: int) -> None:
-    assert len(cut(text, length)) <= length

@@ -4,10 +4,8 @@ import uuid
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from singer_delivery.errors import Rejected
-from target_basware.response import cut, transfer_response
+from target_basware.response import transfer_response
 
 DELIVERED = {
     "document_id": "i1",
@@ -96,24 +94,3 @@ def test_the_external_code_is_the_same_in_every_release() -> None:
 def test_what_cannot_be_said_is_rejected_in_words(change: dict[str, Any], words: str) -> None:
     with pytest.raises(Rejected, match=words):
         transfer_response({**DELIVERED, **change})
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("short", "short"),
-        ("twelve chars", "twelve chars"),
-        ("a longer one, cut", "a longer…"),
-        ("just   the\nblanks", "just the…"),
-        ("eleven chars cut", "eleven…"),
-        ("oneverylongword", "oneverylong…"),
-        ("x oneverylongword", "x oneverylo…"),
-    ],
-)
-def test_a_text_is_cut_after_a_word(text: str, expected: str) -> None:
-    assert cut(text, 12) == expected
-
-
-@given(st.text(max_size=400), st.integers(2, 300))
-def test_a_cut_text_is_never_too_long(text: str, longest: int) -> None:
-    assert len(cut(text, longest)) <= longest
