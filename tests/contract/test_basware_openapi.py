@@ -28,7 +28,7 @@ from target_basware.target import TargetBasware
 from werkzeug.datastructures import Headers, ImmutableMultiDict
 
 from tests.contract.plugins import messages, settings
-from tests.contract.reference import document
+from tests.reference import OPENAPI, reference_text
 
 LISTS = ["ACC_LIST_1"]
 #: Statuses that the document leaves out for these operations, though its text demands them.
@@ -95,8 +95,7 @@ class Response:
 
 @pytest.fixture(scope="module")
 def openapi() -> OpenAPI:
-    text = document("basware/basware-p2p-openapi.json").read_text(encoding="utf-8")
-    spec = json.loads(text)
+    spec = json.loads(reference_text(OPENAPI))
     spec["servers"] = [{"url": "https://basware.example"}]
     # Authorisation has tests of its own; the journal keeps no credentials.
     spec.pop("security", None)

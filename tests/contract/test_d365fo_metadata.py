@@ -24,7 +24,7 @@ from sandbox.server import Sandbox
 from target_d365fo.target import TargetD365FO
 
 from tests.contract.plugins import messages, settings
-from tests.contract.reference import document
+from tests.reference import METADATA, reference_text
 
 EDM = "{http://docs.oasis-open.org/odata/ns/edm}"
 NAMESPACE = "Microsoft.Dynamics.DataEntities."
@@ -42,7 +42,7 @@ class Model:
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    root = ElementTree.parse(document("d365fo/reconstructed-metadata.xml")).getroot()
+    root = ElementTree.fromstring(reference_text(METADATA).encode())
     types = {
         entity.get("Name"): {
             field.get("Name"): field.get("Type") for field in entity.iter(f"{EDM}Property")

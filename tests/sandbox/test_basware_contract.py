@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -15,17 +13,12 @@ from sandbox.basware.schema_facts import draw_facts
 from sandbox.seed import demo_world
 from sandbox.server import Sandbox
 
-REFERENCE = Path(
-    os.environ.get("REFERENCE_DIR", Path(__file__).parents[3] / "shared" / "reference")
-)
-OPENAPI = REFERENCE / "basware" / "basware-p2p-openapi.json"
+from tests.reference import OPENAPI, reference_text
 
 
 @pytest.fixture(scope="module")
 def openapi() -> dict[str, Any]:
-    if not OPENAPI.exists():
-        pytest.skip(f"Basware's OpenAPI document is not at {OPENAPI}")
-    document: dict[str, Any] = json.loads(OPENAPI.read_text(encoding="utf-8"))
+    document: dict[str, Any] = json.loads(reference_text(OPENAPI))
     return document
 
 

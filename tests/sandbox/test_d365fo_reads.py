@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sandbox.server import Sandbox
 
+from tests.reference import METADATA, reference_text
 from tests.sandbox.d365fo_client import Dynamics, connect, reason, trusting_session, world
 
 EDM = "{http://docs.oasis-open.org/odata/ns/edm}"
@@ -243,11 +242,7 @@ def properties(document: bytes | str) -> dict[str, dict[str, tuple[str | None, s
 
 
 def test_metadata_agrees_with_that_of_a_real_environment(dynamics: Dynamics) -> None:
-    folder = os.environ.get("REFERENCE_DIR", Path(__file__).parents[3] / "shared" / "reference")
-    path = Path(folder) / "d365fo" / "reconstructed-metadata.xml"
-    if not path.exists():
-        pytest.skip(f"the reference is not at {path}; set REFERENCE_DIR")
-    real = properties(path.read_text("utf-8"))
+    real = properties(reference_text(METADATA))
     ours = properties(dynamics.get("$metadata").content)
     invented = {"ReleasedProductV2"}  # the reference lists its name and keys only
     assert set(ours) - set(real) == invented

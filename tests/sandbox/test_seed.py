@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
@@ -21,11 +20,9 @@ from sandbox.seed.companies import COMPANIES, decimals_of
 from sandbox.seed.demo import small_orders
 from sandbox.seed.orders import BASWARE_UNITS
 
+from tests.reference import REFERENCE, needs_reference
+
 ROOT = Path(__file__).parents[2]
-REFERENCE = Path(os.environ.get("REFERENCE_DIR", ROOT / "../shared/reference"))
-needs_reference = pytest.mark.skipif(
-    not REFERENCE.is_dir(), reason=f"no reference at {REFERENCE}; set REFERENCE_DIR"
-)
 WRONG_AMOUNTS = ("gross off by a penny", "rows short of the total")
 
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
 from tap_basware.resources import BY_STATUS, OTHERS, accounting_documents
 
-ROOT = Path(__file__).parents[2]
-REFERENCE = Path(os.environ.get("REFERENCE_DIR") or ROOT.parent / "shared" / "reference")
-OPENAPI = REFERENCE / "basware" / "basware-p2p-openapi.json"
+from tests.reference import OPENAPI, reference_text
+
 ENTITIES = {
     "accounting_documents": "AccountingDocumentEntity",
     "companies": "CompanyEntity",
@@ -33,9 +30,7 @@ OUR_OWN = {"lists": {"listKey"}}
 
 @pytest.fixture(scope="module")
 def entities() -> dict[str, Any]:
-    if not OPENAPI.is_file():
-        pytest.skip(f"{OPENAPI} is not there; set REFERENCE_DIR to where Basware's documents are")
-    return dict(json.loads(OPENAPI.read_text(encoding="utf-8"))["components"]["schemas"])
+    return dict(json.loads(reference_text(OPENAPI))["components"]["schemas"])
 
 
 def shape(schema: dict[str, Any], entities: dict[str, Any] | None = None) -> Any:
@@ -76,7 +71,7 @@ def test_only_keys_are_required(name: str) -> None:
 @pytest.mark.parametrize("name", ENTITIES)
 def test_paths_filters_and_envelopes_exist(name: str, entities: dict[str, Any]) -> None:
     resource = RESOURCES[name]
-    document = json.loads(OPENAPI.read_text(encoding="utf-8"))
+    document = json.loads(reference_text(OPENAPI))
     operation = document["paths"][f"/{resource.path}"]["get"]
     offered = {parameter["name"] for parameter in operation["parameters"]}
     assert {parameter for parameter, _ in resource.filters} | {"pageSize", "lastUpdated"} <= offered
