@@ -70,7 +70,8 @@ class Entry:
     """What the ledger knows of a document. `settled_at` is aware UTC.
 
     `sequence` grows with every final outcome in the ledger of one remote system, without gaps
-    that could fill later: whoever has read up to n has missed nothing at or below n.
+    that could fill later: whoever has read up to n has missed nothing at or below n. It starts at
+    the ledger's first outcome, in milliseconds since 1970.
     """
 
     stream: str

@@ -52,20 +52,20 @@ def test_five_runs_with_and_without_state_make_no_second_copy(
 ) -> None:
     meltano.run("run", "invoices")
     first = Holdings.of(sandbox)
-    for number in range(4):
-        if number % 2:
+    for lost in ((), ("state",), ("ledger",), ("state", "ledger")):
+        if "state" in lost:
             meltano.forget_state()
-        if number == 3:
+        if "ledger" in lost:
             meltano.forget_ledger()
         # As if no confirmation had ever arrived: everything is offered again.
         for document in world.documents():
             sandbox.basware.retransfer(document["invoiceId"])
         meltano.run("run", "invoices")
+        assert reconcile_world(sandbox, world).problems == []
     after = Holdings.of(sandbox)
     assert set(copies(after).values()) == {1}
     assert after.headers == first.headers
     assert after.lines == first.lines
-    assert reconcile_world(sandbox, world).problems == []
 
 
 def test_a_run_with_nothing_new_writes_nothing(
