@@ -58,6 +58,9 @@ class DeliverySink(BatchSink):
         """Leave the record as it is: the courier checks what matters and says so in words."""
         return record
 
+    def _after_process_record(self, context: dict[str, Any]) -> None:
+        """Say nothing: the SDK would log the whole batch at debug level, bank accounts included."""
+
     def _singer_validate_message(self, record: dict[str, Any]) -> None:
         missing = [name for name in self.key_properties if record.get(name) in (None, "")]
         if missing:

@@ -14,6 +14,8 @@ from sandbox.server import Sandbox
 from tests.pipelines.holdings import Holdings
 from tests.pipelines.shell import TAP_JSONL, TARGET_JSONL, shell
 
+PLUGINS = ("TAP_BASWARE", "TARGET_D365FO", "TAP_D365FO", "TARGET_BASWARE")
+
 
 @pytest.fixture
 def world(sandbox: Sandbox) -> World:
@@ -158,3 +160,28 @@ def test_a_foreign_tap_feeds_transfer_responses(
     done = shell(f"{TAP_JSONL} --config tap.json | target-basware --config=ENV", sandbox, tmp_path)
     assert done.returncode == 0, done.stderr
     assert Holdings.of(sandbox).confirmed(document)["voucherNumber1"] == "V-1"
+
+
+def test_no_secret_or_bank_account_gets_into_a_log_or_the_ledger(
+    sandbox: Sandbox, world: World, tmp_path: Path
+) -> None:
+    iban = "DE89370400440532013000"
+    for held in sandbox.basware.documents():
+        sandbox.basware.retransfer(held["invoiceId"], supplierBankIBAN=iban)
+    done = shell(
+        "tap-basware --config=ENV | target-d365fo --config=ENV && "
+        "tap-d365fo --config=ENV | target-basware --config=ENV",
+        sandbox,
+        tmp_path,
+        LOGLEVEL="DEBUG",
+        **{f"{plugin}_LOGLEVEL": "DEBUG" for plugin in PLUGINS},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "DEBUG" in done.stderr
+    # Every file too: the ledger is one of them.
+    written = b"".join(file.read_bytes() for file in tmp_path.iterdir() if file.is_file())
+    secrets = [value for name, value in sandbox.environment().items() if name.endswith("_SECRET")]
+    assert len(secrets) == 4
+    for canary in (iban, "Bearer ", "eyJ", *secrets):
+        assert canary not in done.stderr + done.stdout
+        assert canary.encode() not in written
