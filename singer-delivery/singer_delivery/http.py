@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +12,6 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
-import simplejson
 from requests.adapters import HTTPAdapter
 
 from singer_delivery.errors import (
@@ -27,60 +23,14 @@ from singer_delivery.errors import (
     SetupError,
     Unavailable,
 )
+from singer_delivery.exact_json import encode_json
+from singer_delivery.failures import describe_failure
+from singer_delivery.origin import ABSOLUTE, Origin, shown
 from singer_delivery.policy import Action, ErrorTable
 from singer_delivery.throttle import Gate, backoff, retry_after
 from singer_delivery.tokens import Credentials
 
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-DEFAULT_PORTS = {"https": 443, "http": 80}
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-
-#: Scheme and authority of an absolute URL. Parsers disagree about backslashes, blanks and user
-#: names in front of a host; an address that needs them is none.
-_AUTHORITY = re.compile(r"(https?)://([^/?#\\@\s\x00-\x20\x7f]+)(?=[/?#]|\Z)", re.IGNORECASE)
-#: What some parser would take for an address of its own instead of a path.
-_ABSOLUTE = re.compile(r"[\s\x00-\x20]*(?:[a-z][a-z0-9+.-]*:)?[/\\]{2}", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Scheme, host and port: what a credential is pinned to (RFC 6454)."""
-
-    scheme: str
-    host: str
-    port: int
-
-    @classmethod
-    def of(cls, url: str) -> Origin:
-        """Return the origin of an absolute URL; SetupError when it is none or not https."""
-        found = _AUTHORITY.match(url)
-        try:
-            parts = urlsplit(found.group() if found else "")
-            host, port = (parts.hostname or "").lower(), parts.port
-        except ValueError:
-            host, port = "", None
-        if not found or not host:
-            msg = f"{_shown(url)} is not an address like https://host (no user name in it)"
-            raise SetupError(msg)
-        scheme = parts.scheme.lower()
-        if scheme == "http" and host not in LOOPBACK:
-            msg = (
-                f"{_shown(url)} is not encrypted: only https is accepted "
-                "(http only for this machine)"
-            )
-            raise SetupError(msg)
-        return cls(scheme, host, DEFAULT_PORTS[scheme] if port is None else port)
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        default = DEFAULT_PORTS[self.scheme] == self.port
-        return f"{self.scheme}://{host}" + ("" if default else f":{self.port}")
-
-
-def _shown(url: str) -> str:
-    """Return a URL for a message: without user name, password, query and fragment."""
-    address = re.split(r"[?#]", url, maxsplit=1)[0]
-    return repr(re.sub(r"^(.*?//|)[^/]*@", r"\1", address))
 
 
 @dataclass(frozen=True)
@@ -121,7 +71,7 @@ class ApiSession:
         self.base_url = self.base_url.strip().rstrip("/")
         self.origin = Origin.of(self.base_url)
         if "?" in self.base_url or "#" in self.base_url:
-            msg = f"{_shown(self.base_url)} must be given without a query (? or #)"
+            msg = f"{shown(self.base_url)} must be given without a query (? or #)"
             raise SetupError(msg)
         _check_ca_file(self.options.ca_file)
         self._session = self._new_session()
@@ -194,7 +144,7 @@ class ApiSession:
         return self._attempts(_Call("GET", location, None, None, {}, anonymous=True), frozenset())
 
     def _pinned(self, url: str) -> str:
-        if not _ABSOLUTE.match(url):
+        if not ABSOLUTE.match(url):
             return f"{self.base_url}/{url.lstrip('/')}"
         try:
             same = Origin.of(url) == self.origin
@@ -333,79 +283,3 @@ _UNSENDABLE = (
     requests.exceptions.InvalidHeader,
 )
 _NOT_SENDABLE = "check the address, the proxy settings and the characters in the credentials"
-
-
-def describe_failure(error: requests.RequestException) -> str:
-    """Return the reason of a failure without an answer, in words and without the URL's query."""
-    match error:
-        case requests.exceptions.SSLError():
-            return (
-                f"no trusted TLS connection ({_cause(error)}); check the address, "
-                "and for a private certificate authority set ca_file"
-            )
-        case requests.exceptions.ProxyError():
-            return "the proxy gives no connection; check HTTPS_PROXY and NO_PROXY"
-        case requests.ConnectTimeout():
-            return "no connection within the time limit; check the address and the firewall"
-        case requests.ReadTimeout():
-            return "no answer within the time limit"
-        case requests.ConnectionError() | requests.exceptions.ChunkedEncodingError():
-            return f"no connection or a lost one ({_cause(error)}); check the address and network"
-        case _:
-            return f"the answer cannot be read ({type(error).__name__})"
-
-
-def _cause(error: BaseException) -> str:
-    """Return the innermost reason in the system's words; requests wraps it three times."""
-    inner: Any = error
-    while True:
-        if isinstance(inner, OSError) and inner.strerror:
-            return inner.strerror
-        deeper = getattr(inner, "reason", None)
-        if not isinstance(deeper, BaseException):
-            deeper = next((a for a in reversed(inner.args) if isinstance(a, BaseException)), None)
-        if deeper is None:
-            return str(inner).rsplit(": ", 1)[-1]
-        inner = deeper
-
-
-def encode_json(value: Any) -> bytes:
-    """Return compact UTF-8 JSON; a Decimal becomes a number with all its digits.
-
-    Raises ValueError for NaN and infinities, which JSON does not have.
-    """
-    _check_finite(value)
-    text = simplejson.dumps(value, use_decimal=True, separators=(",", ":"), ensure_ascii=False)
-    return text.encode()
-
-
-def _check_finite(value: Any) -> None:
-    # simplejson writes Decimal("NaN") as it is, whatever allow_nan says.
-    match value:
-        case Decimal() if not value.is_finite():
-            msg = f"{value} is no JSON number"
-            raise ValueError(msg)
-        case Mapping():
-            for item in value.values():
-                _check_finite(item)
-        case list() | tuple():
-            for item in value:
-                _check_finite(item)
-
-
-def _no_number(name: str) -> Any:
-    msg = f"{name} is no JSON number"
-    raise ValueError(msg)
-
-
-def decode_json(response: requests.Response) -> Any:
-    """Return the body as JSON with every fraction as Decimal; Refused when it is no JSON."""
-    try:
-        return json.loads(response.content, parse_float=Decimal, parse_constant=_no_number)
-    except (ValueError, RecursionError):
-        parts = urlsplit(response.url)
-        msg = (
-            f"{parts.scheme}://{parts.netloc}{parts.path} answered {response.status_code} "
-            "with something that is not JSON; is the address that of the API?"
-        )
-        raise Refused(msg, status=response.status_code) from None

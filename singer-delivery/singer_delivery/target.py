@@ -21,7 +21,7 @@ from singer_sdk.target_base import Target
 from singer_delivery.delivery import Delivery
 from singer_delivery.document import Status
 from singer_delivery.errors import BadInput, DeliveryError
-from singer_delivery.http import encode_json
+from singer_delivery.exact_json import encode_json
 from singer_delivery.ledger import Ledger
 from singer_delivery.plugin import HTTP_SETTINGS, LEDGER_SETTING, PlainErrors
 from singer_delivery.reader import LineReader

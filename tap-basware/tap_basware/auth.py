@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 
 import requests
 from singer_delivery.errors import AccessDenied, Refused, SetupError
-from singer_delivery.http import ApiSession, HttpOptions, decode_json
+from singer_delivery.exact_json import decode_json
+from singer_delivery.http import ApiSession, HttpOptions
 from singer_delivery.policy import Action, ErrorTable
 from singer_delivery.tokens import BasicCredentials, BearerCredentials, Credentials, Token
 

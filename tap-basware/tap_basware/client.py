@@ -12,7 +12,8 @@ from urllib.parse import quote
 
 import requests
 from singer_delivery.errors import AccessDenied, Refused, Unavailable
-from singer_delivery.http import REDIRECTS, ApiSession, decode_json
+from singer_delivery.exact_json import decode_json
+from singer_delivery.http import REDIRECTS, ApiSession
 from singer_delivery.plugin import http_options
 
 from tap_basware.auth import credentials

@@ -13,7 +13,9 @@ import requests
 from msal.exceptions import MsalError
 from requests.adapters import HTTPAdapter
 from singer_delivery.errors import AccessDenied, ApiError, SetupError, Unavailable
-from singer_delivery.http import HttpOptions, Origin, describe_failure
+from singer_delivery.failures import describe_failure
+from singer_delivery.http import HttpOptions
+from singer_delivery.origin import Origin
 from singer_delivery.tokens import Token
 from urllib3.util.retry import Retry
 

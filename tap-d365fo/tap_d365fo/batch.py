@@ -16,7 +16,7 @@ from typing import Any
 
 import requests
 from requests.structures import CaseInsensitiveDict
-from singer_delivery.http import encode_json
+from singer_delivery.exact_json import encode_json
 
 #: Operations that F&O takes in one $batch request.
 MAX_OPERATIONS = 5000

@@ -10,7 +10,8 @@ from typing import Any
 
 import requests
 from singer_delivery.errors import ApiError, InDoubt, Refused
-from singer_delivery.http import ApiSession, decode_json
+from singer_delivery.exact_json import decode_json
+from singer_delivery.http import ApiSession
 from singer_delivery.policy import Action, ErrorTable
 
 from tap_d365fo import odata

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from singer_delivery.errors import SetupError
-from singer_delivery.http import LOOPBACK, Origin
+from singer_delivery.origin import LOOPBACK, Origin
 from singer_delivery.plugin import HTTP_SETTINGS, http_options
 from singer_delivery.tokens import BearerCredentials
 from singer_sdk import typing as th

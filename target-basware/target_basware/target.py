@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from singer_delivery.errors import SetupError
-from singer_delivery.http import Origin
+from singer_delivery.origin import Origin
 from singer_delivery.target import DeliveryTarget
 from singer_sdk import typing as th
 from singer_sdk.sinks import Sink

@@ -26,7 +26,9 @@ from singer_delivery.errors import (
     SetupError,
     Unavailable,
 )
-from singer_delivery.http import ApiSession, HttpOptions, Origin, decode_json, encode_json
+from singer_delivery.exact_json import decode_json, encode_json
+from singer_delivery.http import ApiSession, HttpOptions
+from singer_delivery.origin import Origin
 from singer_delivery.throttle import Gate
 from singer_delivery.tokens import BasicCredentials, BearerCredentials, Token
 

@@ -1,0 +1,56 @@
+"""JSON whose amounts keep every digit: a number with a fraction is a Decimal, never a float."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import simplejson
+
+from singer_delivery.errors import Refused
+
+
+def encode_json(value: Any) -> bytes:
+    """Return compact UTF-8 JSON; a Decimal becomes a number with all its digits.
+
+    Raises ValueError for NaN and infinities, which JSON does not have.
+    """
+    _check_finite(value)
+    text = simplejson.dumps(value, use_decimal=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode()
+
+
+def _check_finite(value: Any) -> None:
+    # simplejson writes Decimal("NaN") as it is, whatever allow_nan says.
+    match value:
+        case Decimal() if not value.is_finite():
+            msg = f"{value} is no JSON number"
+            raise ValueError(msg)
+        case Mapping():
+            for item in value.values():
+                _check_finite(item)
+        case list() | tuple():
+            for item in value:
+                _check_finite(item)
+
+
+def _no_number(name: str) -> Any:
+    msg = f"{name} is no JSON number"
+    raise ValueError(msg)
+
+
+def decode_json(response: requests.Response) -> Any:
+    """Return the body as JSON with every fraction as Decimal; Refused when it is no JSON."""
+    try:
+        return json.loads(response.content, parse_float=Decimal, parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        parts = urlsplit(response.url)
+        msg = (
+            f"{parts.scheme}://{parts.netloc}{parts.path} answered {response.status_code} "
+            "with something that is not JSON; is the address that of the API?"
+        )
+        raise Refused(msg, status=response.status_code) from None
