@@ -38,7 +38,12 @@ def main() -> None:
 
 @main.command()
 @click.option("--world", type=click.Choice(list(WORLDS)), default="demo", show_default=True)
-@click.option("--port-base", default=0, help="First of five ports; 0 takes free ones.")
+@click.option(
+    "--port-base",
+    type=click.IntRange(0, 65535 - len(ORIGINS)),
+    default=0,
+    help="First of five ports; 0 takes free ones.",
+)
 @click.option(
     "--dir", "directory", type=click.Path(path_type=Path), default=_DIRECTORY, show_default=True
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import time
 from pathlib import Path
@@ -11,6 +12,8 @@ import sqlalchemy
 from sqlalchemy import Connection, Engine, event, text
 
 from singer_delivery.errors import LedgerError
+
+logger = logging.getLogger(__name__)
 
 #: The newest migration; opening the ledger brings older ones up to it, and refuses newer ones.
 HEAD = "0001"
@@ -160,7 +163,10 @@ def _migrate(connection: Connection) -> None:
             "upgrade the plugins before running them on it"
         )
         raise LedgerError(msg)
+    # Alembic tells of each of its own parts at the level of our messages for people.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     command.upgrade(config, HEAD)
+    logger.info("ledger: schema %s -> %s", current or "(new)", HEAD)
 
 
 def _revision(connection: Connection) -> str | None:

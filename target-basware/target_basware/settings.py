@@ -35,7 +35,7 @@ RESPONSE_SETTINGS: Settings = (
         default=10,
         title="Wait for the request status",
         description="Seconds to wait until Basware has processed a response; after that it counts "
-        "as delivered, with its request id in the ledger.",
+        "as delivered, with its request id in the ledger, and those after it are not waited for.",
     ),
 )
 

@@ -103,8 +103,19 @@ def test_it_does_not_wait_for_ever() -> None:
     found = basware.desk().outcome("r1", CODE)
     assert basware.now == pytest.approx(10)
     assert found.status is Status.DELIVERED
-    assert found.reason == "accepted; Basware was still processing it after 10 s"
+    assert found.reason == "accepted; Basware is still processing it"
     assert found.detail == {"request_status": "InProgress"}
+
+
+def test_after_one_long_wait_the_next_ones_are_only_looked_at() -> None:
+    basware = Basware(state(whole="InProgress"))
+    desk = basware.desk()
+    desk.outcome("r1", CODE)
+    for number in range(2, 200):
+        desk.outcome(f"r{number}", CODE)
+    assert basware.now == pytest.approx(10)
+    basware.answers = [state((CODE, "Error"))]
+    assert desk.outcome("r200", CODE).status is Status.REJECTED
 
 
 def test_a_status_that_cannot_be_read_does_not_undo_the_delivery() -> None:
