@@ -172,3 +172,30 @@ def test_the_connection_check_passes_and_writes_nothing(
     ]
     assert writes == []
     assert sandbox.journal.requests()
+
+
+def test_forbidden_manual_numbers_name_the_setting_and_the_other_mode_works(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    sandbox.switches.d365fo.manual_header_reference = False
+    command = "tap-basware --config=ENV | target-d365fo --config=ENV"
+    refused = shell(command, sandbox, tmp_path)
+    assert refused.returncode == 1
+    assert "header_reference" in refused.stderr
+    assert "number_sequence" in refused.stderr
+    assert sandbox.d365fo.rows("VendorInvoiceHeaders") == []
+
+    numbered = {"TARGET_D365FO_HEADER_REFERENCE": "number_sequence"}
+    done = shell(
+        f"{command} && tap-d365fo --config=ENV | target-basware --config=ENV",
+        sandbox,
+        tmp_path,
+        **numbered,
+    )
+    assert done.returncode == 0, done.stderr
+    [document] = sandbox.basware.documents()
+    after = Holdings.of(sandbox)
+    header, lines = after.invoice(document)
+    assert len(lines) == len(document["codingRows"])
+    assert after.confirmed(document)["voucherNumber1"] == header["HeaderReference"]
+    assert not header["HeaderReference"].startswith("BW")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from collections import Counter
 from collections.abc import Iterator
 
@@ -92,6 +95,32 @@ def test_lost_answers_throttling_and_expired_tokens_lose_and_double_nothing(
         sandbox.faults.add(fault)
     meltano.run("run", "invoices", TARGET_D365FO_READ_BACK_WAIT_SECONDS="0")
     assert reconcile_world(sandbox, world).problems == []
+
+
+@pytest.mark.parametrize("moment", ["delivering", "confirming"])
+def test_a_run_that_is_killed_is_simply_started_again(
+    meltano: Meltano, sandbox: Sandbox, world: World, moment: str
+) -> None:
+    slow = {
+        "delivering": Fault("d365fo", "latency", "POST", r"\$batch", seconds=0.1, times=-1),
+        "confirming": Fault("basware", "latency", "POST", "Responses", seconds=0.1, times=-1),
+    }
+    sandbox.faults.add(slow[moment])
+    with meltano.started("run", "invoices") as process:
+        while process.poll() is None and _done(sandbox, moment) < 40:
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGKILL)
+    assert 40 <= _done(sandbox, moment) < 184
+    sandbox.faults.clear()
+    # Meltano itself thinks for some minutes that the killed run goes on.
+    meltano.run("run", "--force", "invoices")
+    assert reconcile_world(sandbox, world).problems == []
+
+
+def _done(sandbox: Sandbox, moment: str) -> int:
+    if moment == "delivering":
+        return len(sandbox.d365fo.rows("VendorInvoiceHeaders"))
+    return len(sandbox.journal.requests("basware", "POST", "transferResponses"))
 
 
 def _bad_day() -> Iterator[Fault]:
