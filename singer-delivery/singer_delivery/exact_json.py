@@ -38,6 +38,11 @@ def _check_finite(value: Any) -> None:
                 _check_finite(item)
 
 
+def parse_json(text: str | bytes) -> Any:
+    """Return JSON with every fraction as Decimal; ValueError for what is none, NaN included."""
+    return json.loads(text, parse_float=Decimal, parse_constant=_no_number)
+
+
 def _no_number(name: str) -> Any:
     msg = f"{name} is no JSON number"
     raise ValueError(msg)
@@ -46,7 +51,7 @@ def _no_number(name: str) -> Any:
 def decode_json(response: requests.Response) -> Any:
     """Return the body as JSON with every fraction as Decimal; Refused when it is no JSON."""
     try:
-        return json.loads(response.content, parse_float=Decimal, parse_constant=_no_number)
+        return parse_json(response.content)
     except (ValueError, RecursionError):
         parts = urlsplit(response.url)
         msg = (

@@ -50,12 +50,17 @@ class HttpOptions:
     ca_file: str | None = None
 
 
+def _refused(text: str, answer: requests.Response, request_id: str | None) -> Refused:
+    return Refused(text, status=answer.status_code, request_id=request_id)
+
+
 @dataclass
 class ApiSession:
     """Requests to one origin with one set of credentials; safe to share between threads.
 
     `explain` turns a refused answer into words (the system's own error dialect); `request_id`
-    finds the system's correlation id in an answer.
+    finds the system's correlation id in an answer; `refusal` makes the error of a refused answer
+    out of its text, the answer and that id.
     """
 
     base_url: str
@@ -64,6 +69,7 @@ class ApiSession:
     options: HttpOptions = field(default_factory=HttpOptions)
     explain: Callable[[requests.Response], str] = lambda response: response.reason or ""
     request_id: Callable[[requests.Response], str | None] = lambda _: None
+    refusal: Callable[[str, requests.Response, str | None], Refused] = _refused
     gate: Gate = field(default_factory=Gate)
     sleep: Callable[[float], None] = time.sleep
 
@@ -230,15 +236,23 @@ class ApiSession:
             failed = {Action.RETRY: Unavailable, Action.DENY: AccessDenied}
             return failed.get(action, InDoubt)(f"{call}: {describe_failure(answer)}")
         text = f"{call}: {answer.status_code} {self.explain(answer)}".strip()
-        kinds = {
-            Action.RETRY: Unavailable,
-            Action.IN_DOUBT: InDoubt,
-            Action.DENY: AccessDenied,
-            Action.REFRESH_TOKEN: AccessDenied,
-        }
-        return kinds.get(action, Refused)(
-            text, status=answer.status_code, request_id=self.request_id(answer)
-        )
+        return self.answer_error(text, answer, action)
+
+    def answer_error(self, text: str, answer: requests.Response, action: Action) -> ApiError:
+        """Return the error that an answer stands for when it asks for `action`."""
+        request_id = self.request_id(answer)
+        if action not in _KINDS:
+            return self.refusal(text, answer, request_id)
+        return _KINDS[action](text, status=answer.status_code, request_id=request_id)
+
+
+#: What an answer that is not accepted comes to; any other action is a refusal.
+_KINDS: Mapping[Action, type[ApiError]] = {
+    Action.RETRY: Unavailable,
+    Action.IN_DOUBT: InDoubt,
+    Action.DENY: AccessDenied,
+    Action.REFRESH_TOKEN: AccessDenied,
+}
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from io import TextIOWrapper
 from typing import IO, Any
 
@@ -15,6 +14,7 @@ from singer_sdk.singerlib.encoding import SimpleSingerReader
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
 from singer_delivery.errors import BadInput
+from singer_delivery.exact_json import parse_json
 
 _NAME = (str, "a name")
 _OBJECT = (dict, "an object")
@@ -82,7 +82,7 @@ def _as_utf8(lines: IO[str]) -> IO[str]:
 def _message(line: str) -> dict[str, Any]:
     try:
         line.encode()
-        message = json.loads(line, parse_float=Decimal, parse_constant=_no_number)
+        message = parse_json(line)
     except UnicodeEncodeError:
         msg = "is not a Singer message: it is no UTF-8"
         raise BadInput(msg) from None
@@ -109,11 +109,6 @@ def _check_shape(message: Mapping[str, Any]) -> None:
         if not isinstance(properties, dict) or not all(isinstance(key, str) for key in keys):
             msg = "is not a Singer message: its schema or key_properties cannot be read"
             raise BadInput(msg)
-
-
-def _no_number(name: str) -> Any:
-    msg = f"{name} is no JSON number"
-    raise ValueError(msg)
 
 
 def _raise(problem: str) -> None:

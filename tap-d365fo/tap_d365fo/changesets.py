@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import requests
-from singer_delivery.errors import AccessDenied, ApiError, InDoubt, Refused, Unavailable
+from singer_delivery.errors import ApiError, InDoubt, Refused
 from singer_delivery.http import ApiSession
 from singer_delivery.policy import Action
 from singer_delivery.throttle import backoff, retry_after
@@ -19,7 +19,6 @@ from tap_d365fo.batch import (
     decode_batch,
     encode_batch,
 )
-from tap_d365fo.errors import refusal
 
 
 @dataclass(frozen=True)
@@ -118,24 +117,13 @@ class ChangesetSender:
             return self._in_doubt(outer, f"the answer reports {done}")
         answer = failed[0].as_response()
         action = self.session.table.for_response("POST", answer)
+        reason = f"{answer.status_code} {self.session.explain(answer)}"
+        text = f"changeset to {self.session.origin}: {reason}"
         return Judgement(
-            ChangesetResult(error=self._error(answer, action)),
+            ChangesetResult(error=self.session.answer_error(text, answer, action)),
             again=action is Action.RETRY,
             wait=(retry_after(answer) or 0.0) if action is Action.RETRY else 0.0,
         )
-
-    def _error(self, answer: requests.Response, action: Action) -> ApiError:
-        reason = f"{answer.status_code} {self.session.explain(answer)}"
-        text = f"changeset to {self.session.origin}: {reason}"
-        request_id = self.session.request_id(answer)
-        if action is Action.REFUSE:
-            return refusal(text, answer, request_id)
-        kinds: dict[Action, type[ApiError]] = {
-            Action.RETRY: Unavailable,
-            Action.IN_DOUBT: InDoubt,
-        }
-        kind = kinds.get(action, AccessDenied)
-        return kind(text, status=answer.status_code, request_id=request_id)
 
     def _in_doubt(self, response: requests.Response, reason: str) -> Judgement:
         error = InDoubt(

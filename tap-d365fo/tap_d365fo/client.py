@@ -9,10 +9,10 @@ from itertools import islice
 from typing import Any
 
 import requests
-from singer_delivery.errors import ApiError, InDoubt, Refused
+from singer_delivery.errors import InDoubt, Refused
 from singer_delivery.exact_json import decode_json
 from singer_delivery.http import ApiSession
-from singer_delivery.policy import Action, ErrorTable
+from singer_delivery.policy import ErrorTable
 
 from tap_d365fo import odata
 from tap_d365fo.batch import Changeset, Operation, PartResponse
@@ -46,6 +46,7 @@ class D365Client(ApiSession):
     request_id: Callable[[requests.Response], str | None] = lambda response: response.headers.get(
         "ms-dyn-aid"
     )
+    refusal: Callable[[str, requests.Response, str | None], Refused] = refusal
     max_lookup_rows: int = 40
     max_url_length: int = 6000
 
@@ -231,11 +232,3 @@ class D365Client(ApiSession):
         Few changesets a request and several requests at a time is what Microsoft advises.
         """
         return ChangesetSender(self).send(changesets)
-
-    def _error(
-        self, call: Any, answer: requests.Response | requests.RequestException, action: Action
-    ) -> ApiError:
-        error = super()._error(call, answer, action)
-        if isinstance(error, Refused) and isinstance(answer, requests.Response):
-            return refusal(str(error), answer, error.request_id)
-        return error

@@ -221,7 +221,7 @@ class InvoiceCourier(Courier):
         lines = self._lookup.lines([pending for group in own.values() for pending in group])
         outcomes = {}
         for entry in told:
-            outcome = _posted_whole(_case_of(entry, keys[entry.key], found[entry.key]))
+            outcome = _posted_whole(_case(entry, keys[entry.key], found[entry.key]))
             for pending in own[entry.key]:
                 mark = ContentMark.load(entry.detail[CONTENT])
                 if mark.matches(pending.row, lines[pending.identity]):
@@ -254,26 +254,19 @@ def _key_of_detail(document_id: str, detail: Mapping[str, Any], references: set[
     )
 
 
-def _case(document: Document, key: InvoiceKey, found: Found, entry: Entry | None) -> Case:
-    own = entry if entry and entry.key == document.key else None
+def _case(
+    subject: Document | Entry, key: InvoiceKey, found: Found, known: Entry | None = None
+) -> Case:
+    """Lay a document on the table, or what the ledger has of one; `known` as `survey` gets it."""
+    own = known if known and known.key == subject.key else None
     return Case(
         key=key,
-        fingerprint=document.fingerprint,
-        gross=Decimal(document.detail["gross"]),
-        currency=str(document.detail["currency"]),
+        fingerprint=subject.fingerprint,
+        gross=Decimal(subject.detail["gross"]),
+        currency=str(subject.detail["currency"]),
         found=found,
         entry=own,
-        ledger_twin=entry if entry and not own else None,
-    )
-
-
-def _case_of(entry: Entry, key: InvoiceKey, found: Found) -> Case:
-    return Case(
-        key=key,
-        fingerprint=entry.fingerprint,
-        gross=Decimal(entry.detail["gross"]),
-        currency=str(entry.detail["currency"]),
-        found=found,
+        ledger_twin=known if known and not own else None,
     )
 
 

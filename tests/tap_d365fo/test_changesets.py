@@ -10,7 +10,7 @@ from singer_delivery.errors import AccessDenied, ApiError, InDoubt, Refused, Una
 from singer_delivery.http import ApiSession
 from tap_d365fo.batch import MAX_OPERATIONS, Changeset, Operation
 from tap_d365fo.changesets import ChangesetSender
-from tap_d365fo.errors import BusinessRefusal, FinOpsErrorTable, explain
+from tap_d365fo.errors import BusinessRefusal, FinOpsErrorTable, explain, refusal
 
 from .answers import CONFLICT, UNKNOWN_GROUP, answer, inner
 
@@ -47,7 +47,7 @@ class Server(ApiSession):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.table, self.explain = FinOpsErrorTable(), explain
+        self.table, self.explain, self.refusal = FinOpsErrorTable(), explain, refusal
         self.request_id = lambda response: response.headers.get("ms-dyn-aid")
         self.sleep = self.waits.append
         self.gate.close_for = self.waits.append  # type: ignore[method-assign]
