@@ -24,28 +24,28 @@ HTTP_SETTINGS: tuple[th.Property[Any], ...] = (
     th.Property(
         "connect_timeout_seconds",
         th.IntegerType(minimum=1),
-        default=10,
+        default=int(HttpOptions.connect_timeout),
         title="Connect timeout",
         description="Seconds to wait for a connection.",
     ),
     th.Property(
         "read_timeout_seconds",
         th.IntegerType(minimum=1),
-        default=120,
+        default=int(HttpOptions.read_timeout),
         title="Read timeout",
         description="Seconds to wait for an answer.",
     ),
     th.Property(
         "max_attempts",
         th.IntegerType(minimum=1),
-        default=6,
+        default=HttpOptions.max_attempts,
         title="Attempts",
         description="How often a request that certainly was not carried out is tried.",
     ),
     th.Property(
         "max_throttle_wait_seconds",
         th.IntegerType(minimum=0),
-        default=1800,
+        default=int(HttpOptions.max_throttle_wait),
         title="Longest throttling",
         description="Seconds that one request may spend waiting because the server asked for it "
         "(Retry-After); these waits do not count as attempts.",
@@ -66,14 +66,17 @@ LEDGER_SETTING: th.Property[Any] = th.Property(
 
 def http_options(config: Mapping[str, Any], *, connections: int = 8) -> HttpOptions:
     """Return the session limits that HTTP_SETTINGS describe."""
-    return HttpOptions(
-        connect_timeout=config.get("connect_timeout_seconds", 10),
-        read_timeout=config.get("read_timeout_seconds", 120),
-        max_attempts=config.get("max_attempts", 6),
-        max_throttle_wait=config.get("max_throttle_wait_seconds", 1800),
-        connections=connections,
-        ca_file=config.get("ca_file") or None,
-    )
+    given = {
+        field: config[setting]
+        for setting, field in (
+            ("connect_timeout_seconds", "connect_timeout"),
+            ("read_timeout_seconds", "read_timeout"),
+            ("max_attempts", "max_attempts"),
+            ("max_throttle_wait_seconds", "max_throttle_wait"),
+        )
+        if config.get(setting) is not None
+    }
+    return HttpOptions(connections=connections, ca_file=config.get("ca_file") or None, **given)
 
 
 class PlainErrors(PluginBase):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sandbox.seed import World, small_world
@@ -26,6 +27,14 @@ def world(sandbox: Sandbox) -> World:
     world.add(basware={"accountingDocuments": [good, bad]})
     sandbox.load(world)
     return world
+
+
+def foreign_tap(folder: Path, stream: str, key: str, record: dict[str, Any]) -> str:
+    """Return the command of a tap that knows nothing of ours and reads one record from a file."""
+    (folder / "in.jsonl").write_text(json.dumps(record) + "\n")
+    config = {"path": str(folder / "in.jsonl"), "stream_name": stream, "primary_keys": [key]}
+    (folder / "tap.json").write_text(json.dumps(config))
+    return f"{TAP_JSONL} --config tap.json"
 
 
 def test_both_directions_in_a_bare_pipe(sandbox: Sandbox, world: World, tmp_path: Path) -> None:
@@ -84,20 +93,9 @@ def test_a_foreign_tap_feeds_canonical_invoices(
             }
         ],
     }
-    (tmp_path / "in.jsonl").write_text(json.dumps(invoice) + "\n")
-    (tmp_path / "tap.json").write_text(
-        json.dumps(
-            {
-                "path": str(tmp_path / "in.jsonl"),
-                "stream_name": "vendor_invoices",
-                "primary_keys": ["document_id"],
-            }
-        )
-    )
+    source = foreign_tap(tmp_path, "vendor_invoices", "document_id", invoice)
     for _ in range(2):
-        done = shell(
-            f"{TAP_JSONL} --config tap.json | target-d365fo --config=ENV", sandbox, tmp_path
-        )
+        done = shell(f"{source} | target-d365fo --config=ENV", sandbox, tmp_path)
         assert done.returncode == 0, done.stderr
     [header] = sandbox.d365fo.rows("VendorInvoiceHeaders")
     assert (header["InvoiceNumber"], header["ImportedAmount"]) == ("FILE-42", Decimal("100.5"))
@@ -106,16 +104,7 @@ def test_a_foreign_tap_feeds_canonical_invoices(
 
 
 def test_a_foreign_tap_feeds_any_entity_set(sandbox: Sandbox, world: World, tmp_path: Path) -> None:
-    (tmp_path / "in.jsonl").write_text('{"group": "90", "name": "Freight"}\n')
-    (tmp_path / "tap.json").write_text(
-        json.dumps(
-            {
-                "path": str(tmp_path / "in.jsonl"),
-                "stream_name": "groups",
-                "primary_keys": ["group"],
-            }
-        )
-    )
+    source = foreign_tap(tmp_path, "groups", "group", {"group": "90", "name": "Freight"})
     entity_sets = {
         "groups": {
             "entity_set": "VendorGroups",
@@ -125,7 +114,7 @@ def test_a_foreign_tap_feeds_any_entity_set(sandbox: Sandbox, world: World, tmp_
     }
     for _ in range(2):
         done = shell(
-            f"{TAP_JSONL} --config tap.json | target-d365fo --config=ENV",
+            f"{source} | target-d365fo --config=ENV",
             sandbox,
             tmp_path,
             TARGET_D365FO_ENTITY_SETS=json.dumps(entity_sets),
@@ -147,17 +136,8 @@ def test_a_foreign_tap_feeds_transfer_responses(
         "transfer_date": "2026-03-01T10:00:00Z",
         "payment_block": False,
     }
-    (tmp_path / "in.jsonl").write_text(json.dumps(response) + "\n")
-    (tmp_path / "tap.json").write_text(
-        json.dumps(
-            {
-                "path": str(tmp_path / "in.jsonl"),
-                "stream_name": "transfer_responses",
-                "primary_keys": ["document_id"],
-            }
-        )
-    )
-    done = shell(f"{TAP_JSONL} --config tap.json | target-basware --config=ENV", sandbox, tmp_path)
+    source = foreign_tap(tmp_path, "transfer_responses", "document_id", response)
+    done = shell(f"{source} | target-basware --config=ENV", sandbox, tmp_path)
     assert done.returncode == 0, done.stderr
     assert Holdings.of(sandbox).confirmed(document)["voucherNumber1"] == "V-1"
 

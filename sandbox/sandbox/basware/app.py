@@ -18,12 +18,8 @@ from sandbox.basware.storage import create_shelf_app
 from sandbox.basware.tokens import TokenRefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from sandbox.basware.paging import Page
     from sandbox.basware.state import BaswareState
-
-    Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 _BARE_SWITCHES = {"vendors": "bare_vendor_array", "matchingOrderLines": "bare_order_line_array"}
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from sandbox.clock import Clock
 
 ENTITY = "AccountingDocumentEntity"
-STATUS_ENTITY = "AccountingDocumentsStatusResponseEntity"
 
 # POST …/acknowledge: from which status to which (reference 3.1).
 ACKNOWLEDGED = {

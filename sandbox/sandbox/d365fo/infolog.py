@@ -41,13 +41,6 @@ def validation_failed(entity: EntitySet, text: str) -> ODataError:
     )
 
 
-def delete_failed(entity: EntitySet, text: str) -> ODataError:
-    """A delete that is refused."""
-    return write_error(
-        f"Delete failed for table row of type '{entity.aot_name}'. Infolog: Warning: {text}.."
-    )
-
-
 def not_in_related(value: object, label: str, table_label: str) -> str:
     """The text for a reference that leads nowhere."""
     return (
