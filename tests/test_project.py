@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "ap_mapping": set(),
     "tap_basware": {"singer_delivery"},
     "tap_d365fo": {"singer_delivery"},
-    "target_basware": {"singer_delivery", "tap_basware"},
+    "target_basware": {"singer_delivery", "tap_basware", "ap_mapping"},
     "target_d365fo": {"singer_delivery", "tap_d365fo", "ap_mapping"},
     "sandbox": set(),
 }

@@ -12,6 +12,8 @@ from ap_mapping.sections import (
     HeaderMapping,
     InvoiceType,
     LineMapping,
+    Masters,
+    PaymentTerm,
     Procurement,
     TaxGroups,
 )
@@ -28,6 +30,8 @@ __all__ = [
     "Mapping",
     "MappingError",
     "MappingHole",
+    "Masters",
+    "PaymentTerm",
     "Procurement",
     "TaxGroups",
     "Template",

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ap_mapping.entity import EntityMapping
 from ap_mapping.sections import (
+    VENDOR_IDENTIFIERS,
     Codes,
     Dimension,
     HeaderMapping,
     InvoiceType,
     LineMapping,
+    Masters,
+    PaymentTerm,
     Procurement,
     TaxGroups,
 )
@@ -23,7 +27,16 @@ if TYPE_CHECKING:
     from ap_mapping.sections import Value
 
 #: Blocks whose entries are added up; any other value of an exception replaces the common one.
-_MERGED_TWO_DEEP = ("main_accounts", "vendors", "currencies", "units", "header", "line")
+_MERGED_TWO_DEEP = (
+    "main_accounts",
+    "vendors",
+    "currencies",
+    "units",
+    "header",
+    "line",
+    "masters",
+)
+_TABLES = ("company_identifiers", "languages", "countries")
 
 _HEADER_FIELDS = {
     "posting_date": "voucherDate",
@@ -68,8 +81,10 @@ def entity_mapping(legal_entity: str, tree: dict[str, Any]) -> EntityMapping:
         vendors=_codes(tree.get("vendors", {}), "supplierCode"),
         currencies=_codes(tree.get("currencies", {}), "currencyCode"),
         units=_codes(tree.get("units", {}), "orderLineUOM"),
-        tax_codes=_frozen({c: TaxGroups(**g) for c, g in tree.get("tax_codes", {}).items()}),
-        payment_terms=_frozen(tree.get("payment_terms", {})),
+        tax_codes=_frozen({c: _tax_groups(g) for c, g in tree.get("tax_codes", {}).items()}),
+        payment_terms=_frozen(
+            {code: _payment_term(entry) for code, entry in tree.get("payment_terms", {}).items()}
+        ),
         payment_methods=None if methods is None else _frozen(methods),
         invoice_types=None
         if types is None
@@ -77,6 +92,7 @@ def entity_mapping(legal_entity: str, tree: dict[str, Any]) -> EntityMapping:
         procurement=_procurement(tree.get("procurement")),
         header=_header(tree.get("header", {})),
         line=_line(tree.get("line", {})),
+        masters=_masters(tree.get("masters", {})),
     )
 
 
@@ -86,10 +102,45 @@ def _codes(tree: dict[str, Any], field: str) -> Codes:
 
 def _dimensions(tree: dict[str, Any]) -> tuple[Dimension, ...]:
     return tuple(
-        Dimension(name, _codes(entry, entry["coding_field"]), entry.get("import"))
+        Dimension(
+            name,
+            _codes(entry, entry["coding_field"]),
+            entry.get("import"),
+            code_column=entry.get("code_column", "text_1"),
+            name_column=entry.get("name_column", "text_2"),
+            list_content=entry.get("list_content"),
+        )
         for name, entry in tree.items()
         if entry is not None
     )
+
+
+def _tax_groups(tree: dict[str, Any]) -> TaxGroups:
+    percentage = tree.get("percentage")
+    return TaxGroups(
+        sales_tax_group=tree["sales_tax_group"],
+        item_sales_tax_group=tree["item_sales_tax_group"],
+        percentage=None if percentage is None else Decimal(percentage),
+    )
+
+
+def _payment_term(entry: dict[str, Any] | str | None) -> PaymentTerm:
+    if isinstance(entry, dict):
+        return PaymentTerm(entry["term"], entry.get("cash_discount"))
+    return PaymentTerm(entry)
+
+
+def _masters(tree: dict[str, Any]) -> Masters:
+    settings: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in tree.items()
+    }
+    tables: dict[str, dict[str, Any]] = {name: tree.get(name, {}) for name in _TABLES}
+    tables["vendor_identifiers"] = VENDOR_IDENTIFIERS | tree.get("vendor_identifiers", {})
+    settings |= {
+        name: _frozen({key: value for key, value in table.items() if value is not None})
+        for name, table in tables.items()
+    }
+    return Masters(**settings)
 
 
 def _procurement(tree: dict[str, Any] | None) -> Procurement | None:

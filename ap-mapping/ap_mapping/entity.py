@@ -12,7 +12,15 @@ from ap_mapping.templates import as_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ap_mapping.sections import Codes, Dimension, HeaderMapping, LineMapping, Procurement
+    from ap_mapping.sections import (
+        Codes,
+        Dimension,
+        HeaderMapping,
+        LineMapping,
+        Masters,
+        PaymentTerm,
+        Procurement,
+    )
 
 #: Fields of the document that a line template may show besides those of its coding row. None of
 #: them exists on coding rows, so a row's own empty text1 is never filled from the header's.
@@ -38,12 +46,13 @@ class EntityMapping:
     currencies: Codes
     units: Codes
     tax_codes: Mapping[str, TaxGroups]
-    payment_terms: Mapping[str, str | None]
+    payment_terms: Mapping[str, PaymentTerm]
     payment_methods: Mapping[str, str | None] | None
     invoice_types: Mapping[str, InvoiceType] | None
     procurement: Procurement | None
     header: HeaderMapping
     line: LineMapping
+    masters: Masters
 
     def main_account(self, row: Mapping[str, Any]) -> str:
         """Main account of a coding row; "" when the row has none."""
@@ -77,11 +86,18 @@ class EntityMapping:
 
     def payment_term(self, code: str | None) -> str | None:
         """Terms of payment; None (no code, or mapped to null) = the vendor's default."""
-        return self._optional_code("payment_terms", self.payment_terms, code)
+        terms = {code: entry.term for code, entry in self.payment_terms.items()}
+        return self._optional_code("payment_terms", terms, code)
 
     def payment_method(self, code: str | None) -> str | None:
-        """Method of payment; None (no code, mapped to null, no section) = the vendor's default."""
+        """Method of payment; None (no code, mapped to null, no section) = the vendor's default.
+
+        So is the code that vendors without a method of their own have in Basware.
+        """
         if self.payment_methods is None:
+            return None
+        own = self.masters.payment_means
+        if (code or "").strip() == own and own not in self.payment_methods:
             return None
         return self._optional_code("payment_methods", self.payment_methods, code)
 
@@ -93,6 +109,42 @@ class EntityMapping:
         if code not in self.invoice_types:
             raise MappingHole("invoice_types", code, self.legal_entity)
         return self.invoice_types[code]
+
+    def dimension(self, name: str) -> Dimension | None:
+        """The dimension of this F&O name, letter case aside; None when it is not mapped."""
+        wanted = name.casefold()
+        return next((d for d in self.dimensions if d.name.casefold() == wanted), None)
+
+    def tax_codes_of(self, sales_tax_group: str, item_sales_tax_group: str) -> tuple[str, ...]:
+        """The Basware tax codes that stand for a pair of F&O groups; "" = without the group."""
+        pair = (sales_tax_group, item_sales_tax_group)
+        return tuple(
+            code
+            for code, groups in self.tax_codes.items()
+            if code and pair == (groups.sales_tax_group or "", groups.item_sales_tax_group or "")
+        )
+
+    def payment_term_codes(self, term: str) -> tuple[str, ...]:
+        """The Basware terms that stand for an F&O term, in file order."""
+        return tuple(c for c, entry in self.payment_terms.items() if c and entry.term == term)
+
+    def payment_term_code(self, term: str, cash_discount: str = "") -> str | None:
+        """The Basware term of an F&O term with this cash discount, else of the term alone.
+
+        None when the mapping has neither: a discount is never granted that is not agreed.
+        """
+        for discount in (cash_discount or None, None):
+            for code in self.payment_term_codes(term):
+                if self.payment_terms[code].cash_discount == discount:
+                    return code
+        return None
+
+    def payment_means_code(self, method: str) -> str:
+        """The Basware code of an F&O method of payment, one that `payment_method` knows again."""
+        if self.payment_methods is None:
+            return method or self.masters.payment_means
+        codes = (c for c, name in self.payment_methods.items() if c and method and name == method)
+        return next(codes, self.masters.payment_means)
 
     def header_fields(
         self, document: Mapping[str, Any], lengths: Mapping[str, int] | None = None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ap_mapping.templates import FieldValue, Template, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from decimal import Decimal
 
 Value: TypeAlias = Template | FieldValue
 
@@ -25,14 +28,36 @@ class Codes:
         code = code.strip()
         return self.values.get(code, code)
 
+    def basware(self, code: str) -> tuple[str, ...]:
+        """The Basware codes of an F&O code, those that `get` turns into it again.
+
+        The exceptions listed for it in file order, else the code itself; none when Basware uses
+        that code for something else.
+        """
+        return self._listed.get(code) or ((code,) if self.get(code) == code else ())
+
+    @cached_property
+    def _listed(self) -> dict[str, tuple[str, ...]]:
+        listed: dict[str, tuple[str, ...]] = {}
+        for code, value in self.values.items():
+            if self.get(code) == value:
+                listed[value] = (*listed.get(value, ()), code)
+        return listed
+
 
 @dataclass(frozen=True)
 class Dimension:
-    """A financial dimension: its F&O name, Basware coding field and import API (or None)."""
+    """A financial dimension: its F&O name, Basware coding field and import API (or None).
+
+    The columns and the content are those of a Basware list.
+    """
 
     name: str
     codes: Codes
     import_api: str | None = None
+    code_column: str = "text_1"
+    name_column: str | None = "text_2"
+    list_content: str | None = None
 
     @property
     def coding_field(self) -> str:
@@ -47,10 +72,22 @@ class Dimension:
 
 @dataclass(frozen=True)
 class TaxGroups:
-    """The pair F&O needs instead of a tax code; None = leave the group out."""
+    """The pair F&O needs instead of a tax code; None = leave the group out.
+
+    `percentage` is what Basware calculates with, None = what F&O says.
+    """
 
     sales_tax_group: str | None = None
     item_sales_tax_group: str | None = None
+    percentage: Decimal | None = None
+
+
+@dataclass(frozen=True)
+class PaymentTerm:
+    """The F&O term of a Basware term (None = the vendor's own) and the discount that goes along."""
+
+    term: str | None = None
+    cash_discount: str | None = None
 
 
 @dataclass(frozen=True)
@@ -97,3 +134,34 @@ class LineMapping:
     purchase_order: str | None
     purchase_line_number: str | None
     fields: Mapping[str, Value]
+
+
+#: VendorsV3 field -> scheme of the identifier in Basware, where the mapping names no other.
+VENDOR_IDENTIFIERS = MappingProxyType(
+    {"TaxExemptNumber": "VAT", "OrganizationNumber": "ORGNR", "DUNSNumber": "DUNS"}
+)
+
+
+@dataclass(frozen=True)
+class Masters:
+    """What master data and orders from F&O are written into Basware with.
+
+    Identifiers: F&O field -> scheme in Basware. Holds: members of CustVendorBlocked. Orders:
+    members of VersioningDocumentState. `order_line_dimensions` are the segments of a default
+    dimension string in their order. `languages` and `countries`: F&O code -> Basware code.
+    """
+
+    source_system: str = "D365FO"
+    inherit: bool = False
+    one_time_vendors: bool = True
+    payment_means: str = "DEFAULT"
+    inactive_on_hold: tuple[str, ...] = ("All", "Invoice")
+    payment_denied_on_hold: tuple[str, ...] = ("All", "Payment")
+    order_statuses: tuple[str, ...] = ("Approved", "Confirmed", "Finalized")
+    receipt_based_matching: bool = False
+    order_line_dimensions: tuple[str, ...] = ()
+    dimension_delimiter: str = "-"
+    vendor_identifiers: Mapping[str, str] = field(default_factory=lambda: VENDOR_IDENTIFIERS)
+    company_identifiers: Mapping[str, str] = field(default_factory=dict)
+    languages: Mapping[str, str] = field(default_factory=dict)
+    countries: Mapping[str, str] = field(default_factory=dict)

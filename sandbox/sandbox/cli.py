@@ -213,7 +213,10 @@ def requests(system: str | None, path: str | None) -> None:
 @click.argument("name")
 @click.argument("arguments", nargs=-1, metavar="[NAME=VALUE]...")
 def act(name: str, arguments: tuple[str, ...]) -> None:
-    """Do what happens outside the APIs: retransfer, post_invoice, pay_invoice, …"""
+    """Do what happens outside the APIs: retransfer, post_invoice, pay_invoices, …
+
+    Several invoices are one argument: invoices=APIN-usmf-000001:50.00,APIN-usmf-000002
+    """
     given = dict(argument.partition("=")[::2] for argument in arguments)
     click.echo(dumps(_control("POST", f"/actions/{name}", given)["result"]))
 

@@ -143,6 +143,13 @@ class _Control:
             "revoke_d365fo_tokens": sandbox.d365fo.revoke_tokens,
             "post_invoice": sandbox.d365fo.post_invoice,
             "pay_invoice": sandbox.d365fo.pay_invoice,
+            "pay_invoices": sandbox.d365fo.pay_invoices,
+            "prepay": sandbox.d365fo.prepay,
+            "apply_prepayment": sandbox.d365fo.apply_prepayment,
+            "settle_credit_note": sandbox.d365fo.settle_credit_note,
+            "unsettle": sandbox.d365fo.unsettle,
+            "reverse_payment": sandbox.d365fo.reverse_payment,
+            "void_cheque": sandbox.d365fo.void_cheque,
             "advance_clock": sandbox.clock.advance,
             "reset": sandbox.reset,
         }

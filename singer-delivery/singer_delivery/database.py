@@ -16,7 +16,7 @@ from singer_delivery.errors import LedgerError
 logger = logging.getLogger(__name__)
 
 #: The newest migration; opening the ledger brings older ones up to it, and refuses newer ones.
-HEAD = "0001"
+HEAD = "0002"
 SQLITE_BUSY_SECONDS = 30
 #: Execution option of a connection that will only read.
 READING = "ledger_reading"

@@ -30,7 +30,7 @@ from singer_delivery.errors import (
     Unavailable,
 )
 from singer_delivery.ledger import Ledger
-from singer_delivery.schema import KEY_LENGTH
+from singer_delivery.schema import KEY_LENGTH, storable
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +71,7 @@ class Delivery:
 
     def settle_leftovers(self) -> None:
         """Read back what an earlier run left in doubt, before anything new is sent."""
+        self._confirm_accepted()
         left = self.ledger.open_entries(self.courier.stream)
         if not left:
             return
@@ -85,6 +86,21 @@ class Delivery:
                 logger.info("%s: %s; it is sent when offered again", entry.key, absent.reason)
             else:
                 self._report(entry.key, entry.detail, outcome, entry.version)
+
+    def _confirm_accepted(self) -> None:
+        """Settle what the target took in an earlier run; what is in progress stays accepted."""
+        after = ""
+        while page := self.ledger.accepted_entries(self.courier.stream, after=after):
+            after = page[-1].key
+            try:
+                found = self.courier.confirm(page)
+            except ApiError as error:
+                logger.warning("%s: cannot be confirmed now: %s", self.courier.stream, error)
+                return
+            for entry in page:
+                if outcome := found.get(entry.key):
+                    self.ledger.settle_entry(entry, outcome, self.run_id)
+                    self._report(entry.key, entry.detail, outcome, entry.version)
 
     def run(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Deliver these records; every document ends with a durable outcome.
@@ -122,10 +138,10 @@ class Delivery:
             except BadInput as problem:
                 msg = f"{problem} ({error})"
                 raise BadInput(msg) from None
-        if not _storable(document.key, KEY_LENGTH):
+        if not storable(document.key, KEY_LENGTH):
             msg = f"a record of {self.courier.stream} has a key that cannot be stored"
             raise BadInput(msg)
-        if not (_storable(document.natural_key) and _storable(document.version)):
+        if not (storable(document.natural_key) and storable(document.version)):
             reason = reason or "its number or version holds characters that cannot be stored"
             document = replace(document, natural_key="", version="", label="")
         return document, reason
@@ -269,7 +285,7 @@ class Delivery:
         )
 
 
-_QUIET = frozenset({Status.DELIVERED, Status.UNCHANGED})
+_QUIET = frozenset({Status.DELIVERED, Status.UNCHANGED, Status.ACCEPTED})
 
 
 @dataclass
@@ -302,16 +318,6 @@ def waves(batch: Iterable[Document]) -> Iterator[list[Document]]:
             rounds.append([])
         rounds[index].append(document)
     yield from rounds
-
-
-def _storable(text: str, length: int = 600) -> bool:
-    """Tell whether both databases take it, and PostgreSQL in an index (2,704 bytes).
-
-    PostgreSQL takes no NUL, and neither of them half a surrogate pair.
-    """
-    return len(text) <= length and not any(
-        character == "\0" or "\ud800" <= character <= "\udfff" for character in text
-    )
 
 
 def _request_id(error: DeliveryError) -> str:

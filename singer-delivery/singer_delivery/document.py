@@ -13,20 +13,28 @@ from typing import Any
 
 
 class Status(enum.StrEnum):
-    """Where a document stands. The last three are final until it is offered again."""
+    """Where a document stands. The last four are final until it is offered again.
+
+    ACCEPTED: the target took it, and what it makes of it is not known yet. SKIPPED: there is
+    nothing to be done for it, which is said once.
+    """
 
     INTENDED = "intended"
     IN_DOUBT = "in_doubt"
     NOT_SENT = "not_sent"
+    ACCEPTED = "accepted"
     DELIVERED = "delivered"
     UNCHANGED = "unchanged"
     REJECTED = "rejected"
+    SKIPPED = "skipped"
 
 
 #: The target holds the document.
 HELD = frozenset({Status.DELIVERED, Status.UNCHANGED})
+#: It need not be sent again, unless it changes.
+TAKEN = HELD | {Status.ACCEPTED}
 #: There is something to tell the source.
-FINAL = HELD | {Status.REJECTED}
+FINAL = HELD | {Status.REJECTED, Status.SKIPPED}
 #: Sent perhaps: only reading the target back can tell.
 OPEN = frozenset({Status.INTENDED, Status.IN_DOUBT})
 
@@ -38,7 +46,9 @@ class Document:
     `key` identifies the record, `natural_key` the business document (two records with the same
     one would be booked twice), `remote_key` what the target will know it by, when known ahead.
     `version` is the source's own version of it, opaque. `detail` holds JSON-able facts that the
-    outcome needs later. `label` names it to people.
+    outcome needs later. `label` names it to people. `source` is the Singer stream that it came
+    from, `scope` the part of that source which a crawl covers or not (a legal entity, a chart of
+    accounts; "" where all of it is shared).
     """
 
     key: str
@@ -49,6 +59,8 @@ class Document:
     remote_key: str = ""
     label: str = ""
     detail: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
+    scope: str = ""
 
     def __str__(self) -> str:
         return self.label or self.key
@@ -88,6 +100,8 @@ class Entry:
     sequence: int
     run_id: str
     settled_at: datetime | None
+    source: str = ""
+    scope: str = ""
 
 
 def fingerprint(value: Any) -> str:

@@ -14,15 +14,34 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import Connection, Engine, Row, TextClause, select, text
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Engine,
+    Row,
+    String,
+    TextClause,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    text,
+)
 
 from singer_delivery.database import READING, open_database, reason
-from singer_delivery.document import FINAL, HELD, OPEN, Document, Entry, Outcome, Status
+from singer_delivery.document import FINAL, OPEN, TAKEN, Document, Entry, Outcome, Status
 from singer_delivery.errors import LedgerError
 from singer_delivery.schema import documents
 
 #: SQLite takes 32,766 variables a statement, PostgreSQL's protocol 65,535.
 CHUNK = 500
+
+#: The target holds the document, or perhaps.
+MAY_HOLD = TAKEN | {Status.IN_DOUBT}
+
+#: Made once: json.dumps would make one for every row.
+DETAIL = json.JSONEncoder(sort_keys=True, default=str)
 
 #: What a new row of a document does to the one that is there, where it does not just replace it.
 #: A rejected or lost change does not make the target forget what it holds: the keys that it is
@@ -35,6 +54,9 @@ MERGED = {
     "attempts": "documents.attempts + excluded.attempts",
     "sequence": "CASE excluded.sequence WHEN 0 THEN documents.sequence ELSE excluded.sequence END",
     "intended_at": "COALESCE(excluded.intended_at, documents.intended_at)",
+    "source": "CASE excluded.source WHEN '' THEN documents.source ELSE excluded.source END",
+    "scope": "CASE excluded.source WHEN '' THEN documents.scope ELSE excluded.scope END",
+    "held": "CASE WHEN excluded.held > documents.held THEN excluded.held ELSE documents.held END",
 }
 
 
@@ -52,10 +74,38 @@ def _upsert() -> TextClause:
 
 UPSERT = _upsert()
 
-#: Draws the next number; the row stays locked until commit, so that numbers appear in order.
-NEXT_SEQUENCE = text(
+#: Draws the next numbers; the row stays locked until commit, so that numbers appear in order.
+NEXT_SEQUENCES = text(
     "INSERT INTO sequences (system, last) VALUES (:system, :first) "
-    "ON CONFLICT (system) DO UPDATE SET last = sequences.last + 1 RETURNING last"
+    "ON CONFLICT (system) DO UPDATE SET last = sequences.last + :count RETURNING last"
+)
+
+#: The outcome of a document that an earlier run left open. Another runner may have settled it, or
+#: sent it in another request, since it was read.
+SETTLE_ENTRY = text(
+    "UPDATE documents SET status = :status, reason = :reason, request_id = :request_id, "
+    "detail = :detail, settled_at = :settled_at, run_id = :run_id, "
+    "remote_key = CASE :remote_key WHEN '' THEN remote_key ELSE :remote_key END, "
+    "sequence = CASE :sequence WHEN 0 THEN sequence ELSE :sequence END, "
+    "held = CASE WHEN :held > held THEN :held ELSE held END "
+    "WHERE system = :system AND stream = :stream AND key = :key "
+    "AND status IN ('intended', 'in_doubt', 'accepted') AND request_id = :was_request_id"
+).bindparams(
+    *(bindparam(name, type_=String) for name in ("remote_key", "settled_at")),
+    *(bindparam(name, type_=BigInteger) for name in ("sequence", "held")),
+)
+
+#: The version of a document that was withdrawn because it vanished from its source.
+WITHDRAWN = "withdrawn"
+
+#: Which documents the target holds and may have to withdraw. A withdrawal that was not taken
+#: leaves its document held.
+STILL_HELD = and_(
+    documents.c.held > 0,
+    or_(
+        documents.c.version != WITHDRAWN,
+        documents.c.status.not_in(sorted(TAKEN | {Status.SKIPPED})),
+    ),
 )
 
 
@@ -91,7 +141,7 @@ class Ledger:
     def lookup_natural(self, stream: str, natural_keys: Iterable[str]) -> dict[str, Entry]:
         """Return, by natural key, the document that the target holds or may hold under it."""
         found = self._among(stream, documents.c.natural_key, (key for key in natural_keys if key))
-        held = [entry for entry in found if entry.status in HELD | OPEN]
+        held = [entry for entry in found if entry.status in TAKEN | OPEN]
         return {entry.natural_key: entry for entry in sorted(held, key=lambda e: e.sequence)}
 
     def open_entries(self, stream: str) -> list[Entry]:
@@ -99,6 +149,65 @@ class Ledger:
         query = self._select(stream).where(documents.c.status.in_(sorted(OPEN)))
         with self._transaction(reading=True) as connection:
             return [_entry(row) for row in connection.execute(query)]
+
+    def accepted_entries(self, stream: str, *, after: str = "", limit: int = 1000) -> list[Entry]:
+        """Return a page, in key order, of documents that were taken and not confirmed yet."""
+        accepted = documents.c.status == Status.ACCEPTED.value
+        return self._page(self._select(stream).where(accepted), after, limit)
+
+    def accepted_requests(self, stream: str) -> Iterator[tuple[str, str]]:
+        """Yield request id and key of documents that were taken and not confirmed, by request."""
+        query = (
+            select(documents.c.request_id, documents.c.key)
+            .where(
+                documents.c.system == self._system,
+                documents.c.stream == stream,
+                documents.c.status == Status.ACCEPTED.value,
+            )
+            .order_by(documents.c.request_id, documents.c.key)
+        )
+        with self._transaction(reading=True) as connection:
+            for row in connection.execution_options(yield_per=CHUNK).execute(query):
+                yield row.request_id, row.key
+
+    def held(self, stream: str, source: str, *, after: str = "", limit: int = 1000) -> list[Entry]:
+        """Return a page, in key order, of what the target holds of a source and may withdraw."""
+        query = self._select(stream).where(documents.c.source == source, STILL_HELD)
+        return self._page(query, after, limit)
+
+    def count_held(self, stream: str, source: str) -> int:
+        """Return how many documents `held` goes through."""
+        query = select(func.count()).where(
+            documents.c.system == self._system,
+            documents.c.stream == stream,
+            documents.c.source == source,
+            STILL_HELD,
+        )
+        with self._transaction(reading=True) as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def held_sources(self) -> list[tuple[str, str]]:
+        """Return (source, stream) of all that the target holds and may have to withdraw."""
+        query = (
+            select(documents.c.source, documents.c.stream)
+            .where(documents.c.system == self._system, documents.c.source != "", STILL_HELD)
+            .distinct()
+        )
+        with self._transaction(reading=True) as connection:
+            return sorted((row.source, row.stream) for row in connection.execute(query))
+
+    def unsettled_streams(self) -> list[str]:
+        """Return the streams with documents that are intended, in doubt or only accepted."""
+        query = (
+            select(documents.c.stream)
+            .where(
+                documents.c.system == self._system,
+                documents.c.status.in_(sorted(OPEN | {Status.ACCEPTED})),
+            )
+            .distinct()
+        )
+        with self._transaction(reading=True) as connection:
+            return sorted(connection.execute(query).scalars())
 
     def outcomes(self, stream: str, *, after: int = 0, limit: int = 1000) -> list[Entry]:
         """Return settled documents in the order of their latest outcome, from `after` on."""
@@ -124,29 +233,71 @@ class Ledger:
 
     def settle(self, stream: str, document: Document, outcome: Outcome, run_id: str) -> None:
         """Commit the outcome of a document, whether it was intended before or not."""
+        self.settle_many(stream, [(document, outcome)], run_id)
+
+    def settle_many(
+        self, stream: str, outcomes: Sequence[tuple[Document, Outcome]], run_id: str
+    ) -> None:
+        """Commit the outcomes of documents of different keys, all or none."""
+        if not outcomes:
+            return
+        ordered = sorted(outcomes, key=lambda pair: pair[0].key)
         with self._transaction() as connection:
-            values = self._outcome_values(connection, outcome, document.detail)
-            if outcome.remote_key:
-                values["remote_key"] = outcome.remote_key
-            connection.execute(UPSERT, self._row(stream, document, run_id, values))
+            numbers = self._sequences(connection, [outcome for _, outcome in ordered])
+            rows = []
+            for (document, outcome), number in zip(ordered, numbers, strict=True):
+                values = self._outcome_values(outcome, document.detail, number)
+                if outcome.remote_key:
+                    values["remote_key"] = outcome.remote_key
+                rows.append(self._row(stream, document, run_id, values))
+            connection.execute(UPSERT, rows)
 
     def settle_entry(self, entry: Entry, outcome: Outcome, run_id: str) -> None:
-        """Commit the outcome of a document that an earlier run left in doubt."""
+        """Commit the outcome of a document that an earlier run left in doubt or accepted."""
+        self.settle_entries([(entry, outcome)], run_id)
+
+    def settle_entries(self, outcomes: Sequence[tuple[Entry, Outcome]], run_id: str) -> None:
+        """Commit the outcomes of documents that were left in doubt or accepted, all or none.
+
+        One that was settled, or sent again, since its entry was read stays as it is.
+        """
+        if not outcomes:
+            return
+        ordered = sorted(outcomes, key=lambda pair: (pair[0].stream, pair[0].key))
         with self._transaction() as connection:
-            values = self._outcome_values(connection, outcome, entry.detail)
-            if outcome.remote_key:
-                values["remote_key"] = outcome.remote_key
-            connection.execute(
+            numbers = self._sequences(connection, [outcome for _, outcome in ordered])
+            rows = [
+                {
+                    "sequence": 0,
+                    "held": 0,
+                    **self._outcome_values(outcome, entry.detail, number),
+                    "system": self._system,
+                    "stream": entry.stream,
+                    "key": entry.key,
+                    "run_id": run_id,
+                    "remote_key": outcome.remote_key,
+                    "was_request_id": entry.request_id,
+                }
+                for (entry, outcome), number in zip(ordered, numbers, strict=True)
+            ]
+            connection.execute(SETTLE_ENTRY, rows)
+
+    def abandon(self, stream: str, reason: str, run_id: str) -> int:
+        """Make what an earlier run left open NOT_SENT; return how many documents that were.
+
+        Only for documents that may be sent twice: the target may hold them.
+        """
+        with self._transaction() as connection:
+            changed = connection.execute(
                 documents.update()
                 .where(
                     documents.c.system == self._system,
-                    documents.c.stream == entry.stream,
-                    documents.c.key == entry.key,
-                    # Another runner may have settled it since it was read.
+                    documents.c.stream == stream,
                     documents.c.status.in_(sorted(OPEN)),
                 )
-                .values(run_id=run_id, **values)
+                .values(status=Status.NOT_SENT.value, reason=_text(reason), run_id=run_id, held=1)
             )
+            return int(changed.rowcount)
 
     def _intent_values(self) -> dict[str, Any]:
         return {
@@ -158,26 +309,32 @@ class Ledger:
         }
 
     def _outcome_values(
-        self, connection: Connection, outcome: Outcome, detail: Mapping[str, Any]
+        self, outcome: Outcome, detail: Mapping[str, Any], number: int
     ) -> dict[str, Any]:
-        final = outcome.status in FINAL
         values: dict[str, Any] = {
             "status": outcome.status.value,
             "reason": _text(outcome.reason),
             "request_id": _text(outcome.request_id),
             "detail": _dump({**detail, **outcome.detail}),
-            "settled_at": self._clock().isoformat() if final else None,
+            "settled_at": self._clock().isoformat() if number else None,
+            "held": int(outcome.status in MAY_HOLD),
         }
-        if final:
-            values["sequence"] = self._next_sequence(connection)
+        if number:
+            values["sequence"] = number
         return values
 
-    def _next_sequence(self, connection: Connection) -> int:
+    def _sequences(self, connection: Connection, outcomes: Sequence[Outcome]) -> list[int]:
+        """Return the number of each final outcome, and 0 for the others."""
+        count = sum(outcome.status in FINAL for outcome in outcomes)
+        if not count:
+            return [0] * len(outcomes)
         # A ledger that replaces a lost one goes on above it (nobody settles a document every
-        # millisecond): a reader's bookmark from before would hide its outcomes otherwise.
-        first = int(self._clock().timestamp() * 1000)
-        values = {"system": self._system, "first": first}
-        return int(connection.execute(NEXT_SEQUENCE, values).scalar_one())
+        # millisecond for long): a reader's bookmark from before would hide its outcomes otherwise.
+        first = int(self._clock().timestamp() * 1000) + count - 1
+        values = {"system": self._system, "first": first, "count": count}
+        last = int(connection.execute(NEXT_SEQUENCES, values).scalar_one())
+        numbers = iter(range(last - count + 1, last + 1))
+        return [next(numbers) if outcome.status in FINAL else 0 for outcome in outcomes]
 
     def _row(
         self, stream: str, document: Document, run_id: str, values: Mapping[str, Any]
@@ -195,6 +352,9 @@ class Ledger:
             "sequence": 0,
             "run_id": run_id,
             "intended_at": None,
+            "source": document.source,
+            "scope": document.scope,
+            "held": 0,
             **values,
         }
 
@@ -209,6 +369,11 @@ class Ledger:
                 query = self._select(stream).where(column.in_(chunk))
                 found += map(_entry, connection.execute(query))
         return found
+
+    def _page(self, query: sqlalchemy.Select[Any], after: str, limit: int) -> list[Entry]:
+        page = query.where(documents.c.key > after).order_by(documents.c.key).limit(limit)
+        with self._transaction(reading=True) as connection:
+            return [_entry(row) for row in connection.execute(page)]
 
     def _select(self, stream: str) -> sqlalchemy.Select[Any]:
         return select(documents).where(
@@ -234,7 +399,7 @@ def _text(words: str) -> str:
 
 
 def _dump(detail: Mapping[str, Any]) -> str:
-    return json.dumps(dict(detail), sort_keys=True, default=str)
+    return DETAIL.encode(dict(detail))
 
 
 def _entry(row: Row[Any]) -> Entry:
@@ -254,4 +419,6 @@ def _entry(row: Row[Any]) -> Entry:
         sequence=row.sequence,
         run_id=row.run_id,
         settled_at=datetime.fromisoformat(settled_at) if settled_at else None,
+        source=row.source,
+        scope=row.scope,
     )

@@ -1,16 +1,20 @@
-"""A Singer sink that delivers its batches through a courier."""
+"""Singer sinks that deliver: batches through a courier, or records in bulk."""
 
 from __future__ import annotations
 
+import json
 from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from singer_sdk.sinks import BatchSink
+from singer_sdk.sinks import BatchSink, RecordSink, Sink
 
 from singer_delivery.courier import Courier
 from singer_delivery.delivery import Delivery, DeliveryOptions
-from singer_delivery.errors import BadInput
+from singer_delivery.document import Document
+from singer_delivery.errors import BadInput, Rejected
 
 if TYPE_CHECKING:
     from singer_delivery.target import DeliveryTarget
@@ -18,7 +22,34 @@ if TYPE_CHECKING:
 BATCH_SIZE = 100
 
 
-class DeliverySink(BatchSink):
+class PlainRecords(Sink):
+    """Leaves records as they came, asks for their keys, and logs none of them."""
+
+    #: Whether one of several key properties may be empty, as it is where a value is shared.
+    partly_blank_keys = False
+
+    def _validate_and_parse(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Leave the record as it is: the courier checks what matters and says so in words."""
+        return record
+
+    def _after_process_record(self, context: dict[str, Any]) -> None:
+        """Say nothing: the SDK would log the whole batch at debug level, bank accounts included."""
+
+    def _singer_validate_message(self, record: dict[str, Any]) -> None:
+        blank = [name for name in self.key_properties if record.get(name) in (None, "")]
+        if self.partly_blank_keys and len(blank) < len(self.key_properties):
+            missing = [name for name in blank if record.get(name) is None]
+        else:
+            missing = blank
+        if missing:
+            msg = (
+                f"has a record of stream {self.stream_name} without its key "
+                f"{', '.join(missing)}: it cannot be told apart from others, and is left out"
+            )
+            raise BadInput(msg)
+
+
+class DeliverySink(PlainRecords, BatchSink):
     """Collects records of one stream and gives every one of them a durable outcome."""
 
     def __init__(self, target: DeliveryTarget, *args: Any, **kwargs: Any) -> None:
@@ -54,24 +85,63 @@ class DeliverySink(BatchSink):
         """Settle what an earlier run left in doubt, before anything new is sent."""
         self.target.begin(self.delivery)
 
-    def _validate_and_parse(self, record: dict[str, Any]) -> dict[str, Any]:
-        """Leave the record as it is: the courier checks what matters and says so in words."""
-        return record
-
-    def _after_process_record(self, context: dict[str, Any]) -> None:
-        """Say nothing: the SDK would log the whole batch at debug level, bank accounts included."""
-
-    def _singer_validate_message(self, record: dict[str, Any]) -> None:
-        missing = [name for name in self.key_properties if record.get(name) in (None, "")]
-        if missing:
-            msg = (
-                f"has a record of stream {self.stream_name} without its key "
-                f"{', '.join(missing)}: it cannot be told apart from others, and is left out"
-            )
-            raise BadInput(msg)
-
     def process_batch(self, context: dict[str, Any]) -> None:
         """Deliver the batch; what stays without outcome holds back the STATE."""
         records = context.get("records", [])
         self.target.deliver(self.delivery, records)
         self.tally_record_written(len(records))
+
+
+class BulkSink(PlainRecords, RecordSink):
+    """Turns records of one stream into documents of resources that are delivered in bulk."""
+
+    partly_blank_keys = True
+
+    def __init__(self, target: DeliveryTarget, *args: Any, **kwargs: Any) -> None:
+        super().__init__(target, *args, **kwargs)
+        self.target = target
+
+    @abstractmethod
+    def documents(self, record: Mapping[str, Any]) -> Iterable[tuple[str, Document]]:
+        """Return resource and document of all that a record becomes; may be nothing.
+
+        Raises Rejected with the reason when the record cannot be used.
+        """
+
+    @abstractmethod
+    def rejected(self, record: Mapping[str, Any], reason: str) -> tuple[str, Document]:
+        """Return resource and document, without payload, of a record that was rejected.
+
+        Raises BadInput when it cannot even be named.
+        """
+
+    def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:  # noqa: ARG002
+        """Hand over what the record becomes: all of it, or its rejection. Raises BadInput."""
+        try:
+            made = list(self.documents(record))
+        except Rejected as error:
+            self._reject(record, str(error))
+        else:
+            self.target.bulk.met(self.stream_name)
+            for resource, document in made:
+                self.target.bulk.take(resource, self._traced(record, document))
+        self.tally_record_written()
+
+    def _reject(self, record: Mapping[str, Any], reason: str) -> None:
+        try:
+            resource, document = self.rejected(record, reason)
+        except BadInput as problem:
+            msg = f"cannot be used: {problem} ({reason})"
+            raise BadInput(msg) from None
+        self.target.bulk.reject(resource, self._traced(record, document), reason)
+
+    def _traced(self, record: Mapping[str, Any], document: Document) -> Document:
+        """Name the stream and the record that a document came from."""
+        keys = [str(record.get(name)) for name in self.key_properties]
+        named = {"_record": json.dumps(keys, ensure_ascii=False)} if keys else {}
+        source = document.source or self.stream_name
+        return replace(document, source=source, detail={**document.detail, **named})
+
+    def activate_version(self, new_version: int) -> None:  # noqa: ARG002
+        """Note that a crawl of the stream is complete: what it did not show has vanished."""
+        self.target.bulk.complete(self.stream_name)

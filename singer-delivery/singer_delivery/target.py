@@ -18,14 +18,15 @@ from singer_sdk.plugin_base import _ConfigInput
 from singer_sdk.sinks import BatchSink, Sink
 from singer_sdk.target_base import Target
 
+from singer_delivery.bulk import BulkCourier, BulkDelivery, BulkOptions
 from singer_delivery.delivery import Delivery
 from singer_delivery.document import Status
-from singer_delivery.errors import BadInput, DeliveryError
+from singer_delivery.errors import BadInput, DeliveryError, SetupError
 from singer_delivery.exact_json import encode_json
 from singer_delivery.ledger import Ledger
 from singer_delivery.plugin import HTTP_SETTINGS, LEDGER_SETTING, PlainErrors
 from singer_delivery.reader import LineReader
-from singer_delivery.sink import BATCH_SIZE
+from singer_delivery.sink import BATCH_SIZE, BulkSink
 
 #: What `meltano config test` sends to a loader.
 TEST_STREAM = "meltano_test_stream"
@@ -74,6 +75,36 @@ DELIVERY_SETTINGS: tuple[th.Property[Any], ...] = (
     *HTTP_SETTINGS,
 )
 
+#: For targets that also deliver in bulk.
+BULK_SETTINGS: tuple[th.Property[Any], ...] = (
+    th.Property(
+        "on_vanished",
+        th.StringType,
+        default="inactivate",
+        allowed_values=["inactivate", "ignore"],
+        title="On vanished",
+        description="What becomes of a record that a complete crawl of its source no longer "
+        "shows: inactivate it in the target system, or ignore that.",
+    ),
+    th.Property(
+        "max_vanished_percent",
+        th.IntegerType(minimum=0, maximum=100),
+        default=int(BulkOptions.vanish_limit_percent),
+        title="Most that may vanish",
+        description="Per cent of what the target system holds of a source and resource that one "
+        f"run may inactivate; up to {BulkOptions.vanish_floor} records always. Beyond it nothing "
+        "of them is inactivated and the run ends with exit code 1.",
+    ),
+    th.Property(
+        "max_tries",
+        th.IntegerType(minimum=1),
+        default=BulkOptions.max_tries,
+        title="Tries of a rejected record",
+        description="How many runs offer a record again that the target system rejected and that "
+        "has not changed since.",
+    ),
+)
+
 
 class DeliveryTarget(PlainErrors, Target):
     """Delivers documents through couriers; see `Delivery` for the guarantees."""
@@ -96,7 +127,8 @@ class DeliveryTarget(PlainErrors, Target):
         self._delivering = False
         self._deliveries: list[Delivery] = []
         self._bad_lines: list[str] = []
-        self._state_frozen = False
+        self._state_frozen = self._summed_up = False
+        self._waiting_state: dict[str, Any] | None = None
         if isinstance(self.message_reader, LineReader):
             self.message_reader.on_bad_line = self._bad_line
 
@@ -115,12 +147,44 @@ class DeliveryTarget(PlainErrors, Target):
     def sink_for(self, stream_name: str) -> type[Sink]:
         """Return the sink class of a stream; raises SetupError for one it cannot take."""
 
+    def courier_for(self, stream: str) -> BulkCourier:
+        """Return the way to deliver a resource in bulk; raises SetupError for one without."""
+        msg = f"{self.name} does not deliver {stream} in bulk"
+        raise SetupError(msg)
+
+    @property
+    def bulk_options(self) -> BulkOptions:
+        """How bulk deliveries run: what BULK_SETTINGS and DELIVERY_SETTINGS describe."""
+        return BulkOptions(
+            connections=self.config["max_connections"],
+            max_sends=self.config["max_sends"],
+            vanish_limit_percent=self.config["max_vanished_percent"],
+            withdraw=self.config["on_vanished"] == "inactivate",
+            max_tries=self.config["max_tries"],
+        )
+
     # What it gets
 
     @cached_property
     def ledger(self) -> Ledger:
         """The ledger of the remote system."""
         return Ledger.open(self.config["ledger_url"], self.system)
+
+    @cached_property
+    def bulk(self) -> BulkDelivery:
+        """The bulk delivery of this run."""
+        return BulkDelivery(
+            self.courier_for,
+            self.ledger,
+            self.run_id,
+            self.bulk_options,
+            stopping=lambda: self.stopping,
+            unreadable=lambda: len(self._bad_lines),
+        )
+
+    @property
+    def _started_bulk(self) -> BulkDelivery | None:
+        return self.__dict__.get("bulk")
 
     def begin(self, delivery: Delivery) -> None:
         """Take up a stream: settle what an earlier run left in doubt before anything is sent."""
@@ -137,7 +201,8 @@ class DeliveryTarget(PlainErrors, Target):
             if self._unfinished(delivery):
                 # The latest STATE may cover documents of this batch: none is emitted any more,
                 # so that the next run is offered them again.
-                self._state_frozen, self._latest_state = True, None
+                self._state_frozen = True
+                self._latest_state = self._waiting_state = None
         if self.stopping:
             self._stop()
         if self.config["on_reject"] == "abort" and delivery.tally[Status.REJECTED]:
@@ -167,6 +232,13 @@ class DeliveryTarget(PlainErrors, Target):
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
         if self._state_frozen:
             return
+        if self._started_bulk and self._started_bulk.pending:
+            # It covers documents that are sent at the end of the input. An earlier STATE, which
+            # covers none of them, may still go out.
+            self._assert_line_requires(message_dict, requires={"value"})
+            self._waiting_state = message_dict["value"]
+            return
+        self._waiting_state = None
         super()._process_state_message(message_dict)
         waiting = any(sink.current_size for sink in self._sinks_active.values())
         overdue = self._max_record_age_in_minutes > self._MAX_RECORD_AGE_IN_MINUTES
@@ -182,7 +254,12 @@ class DeliveryTarget(PlainErrors, Target):
 
     def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
         self._check_stream(message_dict)
-        super()._process_activate_version_message(message_dict)
+        for stream_map in self.mapper.stream_maps[message_dict["stream"]]:
+            sink = self.get_sink(stream_map.stream_alias)
+            if isinstance(sink, BulkSink):
+                sink.activate_version(message_dict["version"])
+            else:
+                self.logger.debug("%s: a version message says nothing here", sink.stream_name)
 
     def _process_batch_message(self, message_dict: dict[str, Any]) -> None:  # noqa: ARG002
         msg = "is a BATCH message, which is not supported: have the tap send RECORD messages"
@@ -201,8 +278,12 @@ class DeliveryTarget(PlainErrors, Target):
 
     def process_endofpipe(self) -> None:
         """Deliver what is left, emit the last STATE, sum up, and fail where something is open."""
-        super().process_endofpipe()
-        self._sum_up()
+        try:
+            self._flush()
+            super().process_endofpipe()
+        finally:
+            self._sum_up()
+            self._close_bulk()
         problems = [
             f"{self._unfinished(delivery)} of {delivery.courier.stream}"
             for delivery in self._deliveries
@@ -211,6 +292,8 @@ class DeliveryTarget(PlainErrors, Target):
         for delivery in self._deliveries:
             for problem in delivery.bad_records:
                 self.logger.error("%s", problem)
+        if self._started_bulk:
+            problems += self._started_bulk.problems
         if self._bad_lines:
             problems.append(f"{len(self._bad_lines)} unreadable input line(s)")
         if problems:
@@ -220,7 +303,32 @@ class DeliveryTarget(PlainErrors, Target):
             )
             raise DeliveryError(msg)
 
+    def _flush(self) -> None:
+        """Send what waited for the end of the input; then the STATE that covers it may go out."""
+        bulk = self._started_bulk
+        if bulk is None:
+            return
+        self._delivering = True
+        try:
+            bulk.flush()
+        finally:
+            self._delivering = False
+        if self.stopping:
+            sys.exit(1)
+        if self.config["on_reject"] == "abort" and bulk.rejected:
+            msg = "a record was rejected and on_reject is abort; the reasons stand above"
+            raise DeliveryError(msg)
+        if self._waiting_state is not None and not bulk.problems:
+            self._latest_state = self._waiting_state
+
+    def _close_bulk(self) -> None:
+        if self._started_bulk:
+            self._started_bulk.close()
+
     def _sum_up(self) -> None:
+        if self._summed_up:
+            return
+        self._summed_up = True
         for delivery in self._deliveries:
             counts = ", ".join(
                 f"{delivery.tally[status]} {status.value.replace('_', ' ')}"
@@ -233,6 +341,8 @@ class DeliveryTarget(PlainErrors, Target):
                 counts or "nothing to do",
                 self.run_id,
             )
+        if self._started_bulk:
+            self._started_bulk.sum_up()
 
     # Signals
 

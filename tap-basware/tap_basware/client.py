@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -12,9 +12,11 @@ from urllib.parse import quote
 
 import requests
 from singer_delivery.errors import AccessDenied, Refused, Unavailable
-from singer_delivery.exact_json import decode_json
+from singer_delivery.exact_json import decode_json, parse_json
 from singer_delivery.http import REDIRECTS, ApiSession
 from singer_delivery.plugin import http_options
+from singer_delivery.policy import Action, ErrorTable
+from singer_delivery.throttle import Gate
 
 from tap_basware.auth import credentials
 from tap_basware.errors import UnknownContinuation, explain, request_id
@@ -41,6 +43,31 @@ class Page:
     digest: str = ""
 
 
+class RefusedRecords(Refused):
+    """A write that Basware refused; `errors` are its ErrorEntities (reference 4.3), if any."""
+
+    errors: Sequence[Record] = ()
+
+
+class BaswareErrors(ErrorTable):
+    """Basware's statuses. A PATCH merges: saying it twice changes nothing.
+
+    So it can always be asked again, as Basware itself advises for its 503 (reference 4.3).
+    """
+
+    def for_response(self, method: str, response: requests.Response) -> Action:
+        """Return what this answer asks for."""
+        return super().for_response(_as_read(method), response)
+
+    def for_exception(self, method: str, error: requests.RequestException) -> Action:
+        """Return what a failure without an answer asks for."""
+        return super().for_exception(_as_read(method), error)
+
+
+def _as_read(method: str) -> str:
+    return "GET" if method == "PATCH" else method
+
+
 @dataclass(frozen=True)
 class Receipt:
     """What Basware answered to a write; its effect is asynchronous (reference 4.4)."""
@@ -61,20 +88,29 @@ class BaswareClient:
 
     @classmethod
     def connect(
-        cls, config: Mapping[str, Any], scopes: Iterable[str], *, connections: int = 8
+        cls,
+        config: Mapping[str, Any],
+        scopes: Iterable[str],
+        *,
+        connections: int = 8,
+        gate: Gate | None = None,
     ) -> BaswareClient:
         """Return a client for the settings in `config`; nothing is sent yet.
 
-        Raises SetupError when they do not add up.
+        Clients that share a `gate` wait together when Basware asks one of them to. Raises
+        SetupError when the settings do not add up.
         """
         url = base_url(config)
         options = http_options(config, connections=connections)
         session = ApiSession(
             url,
             credentials(config, url, scopes, options),
+            table=BaswareErrors(),
             options=options,
             explain=explain,
             request_id=request_id,
+            refusal=_refusal,
+            gate=gate or Gate(),
         )
         hosts = frozenset(host.strip().lower() for host in config.get("storage_hosts") or ())
         return cls(session, hosts)
@@ -129,19 +165,48 @@ class BaswareClient:
         found = records(final, "accountingDocuments", single="invoiceId")
         return found[0] if found else None
 
-    def request_state(self, request: str) -> Record | None:
-        """Return what became of a write in P2P, or None while Basware does not list it."""
+    def request_state(self, request: str, *, only_problems: bool = False) -> Record | None:
+        """Return what became of a write in P2P, or None while Basware does not list it.
+
+        With `only_problems`, records that went well are left out of it.
+        """
         path = f"v1/requestStatus/{quote(request, safe='')}"
-        _, final = self._get(path, {"system": "P2P"}, {}, NOT_FOUND)
+        params = {"system": "P2P"}
+        if only_problems:
+            params["ignoreSuccessfulItems"] = "true"
+        _, final = self._get(path, params, {}, NOT_FOUND)
         if final.status_code == 404:
             return None
         found = records(final, "requestStatus", single="requestId")
         return found[0] if found else None
 
     def post(self, path: str, body: Any = None, *, accept: Iterable[int] = ()) -> Receipt:
-        """Write; statuses in `accept` count as an answer. Raises ApiError."""
+        """Write; statuses in `accept` count as an answer.
+
+        Raises RefusedRecords with Basware's own list of errors, and other ApiErrors.
+        """
+        return self._write("POST", path, body, accept)
+
+    def patch(self, path: str, body: Any, *, accept: Iterable[int] = ()) -> Receipt:
+        """Merge into one record; asked again where the answer is lost. Raises as `post` does."""
+        return self._write("PATCH", path, body, accept)
+
+    def acknowledge_requests(self, requests: Sequence[str]) -> None:
+        """Take finished requests off Basware's list of errors; one that is off already is fine.
+
+        Raises ApiError.
+        """
+        path = "v1/requestStatus/acknowledge"
+        gone = frozenset({404, 405})
+        receipt = self.post(path, {"requestIds": list(requests)}, accept=gone)
+        if receipt.status in gone and len(requests) > 1:
+            # One of them is done, still in progress or forgotten, and may have stopped the rest.
+            for request in requests:
+                self.post(path, {"requestIds": [request]}, accept=gone)
+
+    def _write(self, method: str, path: str, body: Any, accept: Iterable[int]) -> Receipt:
         try:
-            response = self.session.request("POST", path, json_body=body, accept=frozenset(accept))
+            response = self.session.request(method, path, json_body=body, accept=frozenset(accept))
         except AccessDenied as error:
             raise _with_scope(error, scope(path, "write")) from error
         return Receipt(response.status_code, request_id(response) or "")
@@ -192,6 +257,19 @@ class PageTurn:
             msg = f"{path}: Basware hands out the same page under the same token again and again"
             raise Refused(msg)
         self.seen.add(mark)
+
+
+def _refusal(text: str, answer: requests.Response, request: str | None) -> Refused:
+    """Keep what Basware says of each record of a refused write."""
+    error = RefusedRecords(text, status=answer.status_code, request_id=request)
+    try:
+        body = parse_json(answer.content)
+    except (ValueError, RecursionError):
+        return error
+    listed = body.get("errors") if isinstance(body, dict) else None
+    if isinstance(listed, list):
+        error.errors = [entry for entry in listed if isinstance(entry, dict)]
+    return error
 
 
 def scope(path: str, right: str) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from itertools import islice
 from typing import Any
 
@@ -34,6 +37,14 @@ Row = dict[str, Any]
 ALL_COMPANIES = {"cross-company": "true"}
 
 
+@dataclass(frozen=True)
+class Page:
+    """Rows of one answer; `more` when the server has others that it was asked for."""
+
+    rows: list[Row]
+    more: bool
+
+
 @dataclass
 class D365Client(ApiSession):
     """An F&O environment; `base_url` ends in `/data`. Safe to share between threads.
@@ -49,6 +60,7 @@ class D365Client(ApiSession):
     refusal: Callable[[str, requests.Response, str | None], Refused] = refusal
     max_lookup_rows: int = 40
     max_url_length: int = 6000
+    _clock: tuple[datetime, float] | None = field(default=None, init=False, repr=False)
 
     @property
     def environment(self) -> str:
@@ -63,7 +75,30 @@ class D365Client(ApiSession):
             "OData-MaxVersion": "4.0",
             **(kwargs.pop("headers", None) or {}),
         }
-        return super().request(method, url, headers=headers, **kwargs)
+        response = super().request(method, url, headers=headers, **kwargs)
+        self._note_time(response)
+        return response
+
+    def _note_time(self, response: requests.Response) -> None:
+        """Keep the server's time when it took the request, beside our own clock's."""
+        try:
+            date = parsedate_to_datetime(response.headers.get("Date", ""))
+        except ValueError:
+            return
+        if date.tzinfo is not None:
+            self._clock = (date - response.elapsed, time.monotonic())
+
+    @property
+    def knows_time(self) -> bool:
+        """Whether an answer has told the server's time yet."""
+        return self._clock is not None
+
+    def now(self) -> datetime:
+        """Return the server's time (UTC), as far as its answers have told it; else our own."""
+        if self._clock is None:
+            return datetime.now(UTC)
+        date, noted = self._clock
+        return date.astimezone(UTC) + timedelta(seconds=time.monotonic() - noted)
 
     def url(
         self,
@@ -109,12 +144,45 @@ class D365Client(ApiSession):
                 msg = f"{self.environment} leads in a circle through the pages of {entity_set}"
                 raise Refused(msg)
             seen.add(url)
-            page = decode_json(self.get(url))
-            if not isinstance(page, dict) or not isinstance(page.get("value"), list):
-                msg = f"{self.environment} answered a read of {entity_set} with something else"
-                raise Refused(msg)
-            yield from page["value"]
-            url = page.get("@odata.nextLink")
+            body = self._page_body(entity_set, url)
+            yield from body["value"]
+            url = body.get("@odata.nextLink")
+
+    def _page_body(self, entity_set: str, url: str) -> dict[str, Any]:
+        body = decode_json(self.get(url))
+        if not isinstance(body, dict) or not isinstance(body.get("value"), list):
+            msg = f"{self.environment} answered a read of {entity_set} with something else"
+            raise Refused(msg)
+        return body
+
+    def page(
+        self,
+        entity_set: str,
+        *,
+        filter: str = "",  # noqa: A002
+        select: Sequence[str] = (),
+        orderby: Sequence[str] = (),
+        top: int,
+        skip: int = 0,
+    ) -> Page:
+        """Return at most `top` rows of all companies with one request; the server may give less.
+
+        A `select` that would make the URL too long is left out: the rows then have all fields.
+        """
+        options: dict[str, str | Sequence[str]] = {
+            "$filter": filter,
+            "$select": select,
+            "$orderby": orderby,
+            "$top": str(top),
+            "$skip": str(skip) if skip else "",
+            **ALL_COMPANIES,
+        }
+        url = self.url(entity_set, options=options)
+        if select and len(url) > self.max_url_length:
+            url = self.url(entity_set, options=options | {"$select": ""})
+        body = self._page_body(entity_set, url)
+        rows = body["value"]
+        return Page(rows, more=bool(body.get("@odata.nextLink")) or len(rows) >= top)
 
     def lookup(
         self,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from singer_delivery.errors import Refused
+from collections.abc import Iterable
+
+from singer_delivery.errors import AccessDenied, Refused
 
 from tap_d365fo.client import D365Client
+from tap_d365fo.entity_stream import D365Stream
 
 
 def check_connection(client: D365Client) -> str:
@@ -21,3 +24,23 @@ def check_connection(client: D365Client) -> str:
         )
         raise Refused(msg)
     return f"{client.environment} answers; first legal entity {company['DataArea']}"
+
+
+def check_streams(streams: Iterable[D365Stream]) -> list[str]:
+    """Read one row of every set that each stream stands on; return a line for each stream.
+
+    Raises AccessDenied that names every stream that cannot be read, and the right it lacks.
+    """
+    lines, refused = [], []
+    for stream in streams:
+        try:
+            lines.append(f"{stream.name}: {', '.join(stream.probe())} readable")
+        except (AccessDenied, Refused) as error:
+            refused.append(f"{stream.name}: {error}")
+    if refused:
+        msg = (
+            f"{'; '.join(refused)}. Give the application's user a role with the privilege to view "
+            "these data entities, or deselect the streams"
+        )
+        raise AccessDenied(msg)
+    return lines

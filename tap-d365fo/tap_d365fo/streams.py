@@ -86,7 +86,3 @@ def ledger_exists(url: str) -> bool:
     if parsed.get_backend_name() != "sqlite":
         return True
     return bool(parsed.database) and Path(parsed.database or "").exists()
-
-
-#: Every stream of the tap, in the order of discovery.
-STREAMS: tuple[type[Stream], ...] = (TransferOutcomes,)

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
-from urllib.parse import quote
+from typing import Any
 
 from singer_delivery.courier import Courier
-from singer_delivery.document import HELD, Document, Entry, Outcome, Status, fingerprint
+from singer_delivery.document import Document, Entry, Outcome, Status, fingerprint
 from singer_delivery.errors import BadInput, InDoubt, Refused, Rejected, Unavailable
 from tap_basware.client import BaswareClient
 
+from target_basware.invoice_response import (
+    PERHAPS_THERE,
+    confirmed,
+    invoice_path,
+    responses,
+    retold,
+    unknown,
+    with_code,
+)
 from target_basware.request_status import RequestDesk
 from target_basware.response import invoice_id, transfer_response
 
-#: Basware's ways to say "there is one already" (reference 3.1, 10): refused by the state of the
-#: invoice, or by an externalCode that it has seen. Only a look at the invoice can tell which.
-PERHAPS_THERE = frozenset({400, 405, 409})
+LIST = "transferResponses"
 TRANSFERRED = frozenset({"Transferred", "Paid"})
 FAILED = frozenset({"TransferFailed"})
 
@@ -70,14 +76,14 @@ class TransferResponseCourier(Courier):
 
     def send(self, document: Document, plan: Any) -> Outcome:  # noqa: ARG002
         """Post one response and find out what Basware made of it."""
-        path = _path(document.key)
+        path = invoice_path(document.key)
         if self.acknowledge_first:
             self._acknowledge(document.key)
         try:
-            receipt = self.client.post(f"{path}/transferResponses", document.payload)
+            receipt = self.client.post(f"{path}/{LIST}", document.payload)
         except Refused as error:
             if error.status == 404:
-                _unknown(document.key)
+                raise Rejected(unknown(document.key)) from error
             if error.status in PERHAPS_THERE:
                 return self._look(document, error)
             raise
@@ -90,13 +96,17 @@ class TransferResponseCourier(Courier):
         held = {}
         for entry in entries:
             invoice = self.client.document(entry.key)
-            if invoice and _response(invoice, entry.remote_key):
+            if invoice and with_code(responses(invoice, LIST), entry.remote_key):
                 held[entry.key] = Outcome(Status.DELIVERED, remote_key=entry.remote_key)
         return held
 
+    def confirm(self, entries: Sequence[Entry]) -> Mapping[str, Outcome]:
+        """Return what P2P made by now of responses that it was still processing."""
+        return confirmed(self.desk, entries)
+
     def _acknowledge(self, key: str) -> None:
         """Acknowledge an invoice; 405 means that it was done before, as after a lost answer."""
-        path = f"{_path(key)}/acknowledge"
+        path = f"{invoice_path(key)}/acknowledge"
         for last in (False, True):
             try:
                 self.client.post(path, accept={405})
@@ -107,7 +117,7 @@ class TransferResponseCourier(Courier):
                     raise Unavailable(msg) from error
             except Refused as error:
                 if error.status == 404:
-                    _unknown(key)
+                    raise Rejected(unknown(key)) from error
                 raise
             else:
                 return
@@ -116,9 +126,9 @@ class TransferResponseCourier(Courier):
         """Judge a refusal by what the invoice holds. Raises Rejected."""
         invoice = self.client.document(document.key)
         if invoice is None:
-            _unknown(document.key)
+            raise Rejected(unknown(document.key))
         status = str(invoice.get("processingStatus"))
-        if _response(invoice, document.remote_key):
+        if with_code(responses(invoice, LIST), document.remote_key):
             return Outcome(Status.UNCHANGED, "Basware has this response already")
         if _says_the_same(invoice, document.payload):
             return Outcome(Status.UNCHANGED, f"the invoice is {status} already")
@@ -133,17 +143,7 @@ class TransferResponseCourier(Courier):
 def _told(document: Document, entry: Entry) -> Outcome | None:
     if entry.fingerprint != document.fingerprint or _offered_again(document, entry):
         return None
-    if entry.status in HELD:
-        return Outcome(Status.UNCHANGED, "told already", remote_key=entry.remote_key)
-    if entry.status is Status.REJECTED and entry.detail.get("request_status"):
-        # Basware took it and P2P did not: it would not forward the same response again.
-        return Outcome(
-            Status.REJECTED,
-            entry.reason,
-            request_id=entry.request_id,
-            detail={"request_status": entry.detail["request_status"]},
-        )
-    return None
+    return retold(entry)
 
 
 def _offered_again(document: Document, entry: Entry) -> bool:
@@ -156,18 +156,11 @@ def _offered_again(document: Document, entry: Entry) -> bool:
     return isinstance(now, int) and isinstance(told, int) and now > told
 
 
-def _response(invoice: Mapping[str, Any], external_code: str) -> Mapping[str, Any] | None:
-    for response in invoice.get("transferResponses") or ():
-        if response.get("externalCode") == external_code:
-            return dict(response)
-    return None
-
-
 def _says_the_same(invoice: Mapping[str, Any], response: Mapping[str, Any]) -> bool:
     """Tell whether the invoice is where the response would take it, by somebody else's word."""
     status = invoice.get("processingStatus")
     if not response["success"]:
-        messages = [r.get("responseMessage") for r in invoice.get("transferResponses") or ()]
+        messages = [r.get("responseMessage") for r in responses(invoice, LIST)]
         return status in FAILED and messages[-1:] == [response["responseMessage"]]
     voucher = response.get("voucherNumber1")
     return status in TRANSFERRED and (not voucher or voucher == invoice.get("voucherNumber1"))
@@ -176,12 +169,3 @@ def _says_the_same(invoice: Mapping[str, Any], response: Mapping[str, Any]) -> b
 def _detail(record: Mapping[str, Any]) -> dict[str, Any]:
     names = ("legal_entity", "success", "voucher_number", "run_id", "sequence")
     return {name: record[name] for name in names if record.get(name) is not None}
-
-
-def _path(key: str) -> str:
-    return f"v1/accountingDocuments/{quote(key, safe='')}"
-
-
-def _unknown(key: str) -> NoReturn:
-    msg = f"Basware has no invoice {key}: it was removed there, or it came from another environment"
-    raise Rejected(msg)

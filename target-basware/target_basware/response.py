@@ -11,13 +11,14 @@ from singer_delivery.errors import Rejected
 from singer_delivery.words import cut
 from tap_basware.crawl import moment
 
+from target_basware.invoice_response import LONGEST_ID, flag, text
+
 #: Namespace of the externalCodes of transfer responses; changing it would double every response.
 NAMESPACE = uuid.UUID("6f0d9a1c-58c3-5b0e-9a57-3f1f5c3d7b21")
 
 LONGEST_MESSAGE = 250
 LONGEST_SOURCE = 32
 LONGEST_VOUCHER = 25
-LONGEST_ID = 36
 
 Record = Mapping[str, Any]
 
@@ -28,16 +29,16 @@ def transfer_response(record: Record, *, source_system: str = "") -> dict[str, A
     The voucher number and the transfer date travel with a success only: Basware saves nothing
     else of a failure than its message. Raises Rejected with the reason.
     """
-    success = _flag(record, "success")
+    success = flag(record, "success")
     voucher = _voucher(record) if success else ""
-    message = cut(_text(record, "message") or _default_message(success, voucher), LONGEST_MESSAGE)
+    message = cut(text(record, "message") or _default_message(success, voucher), LONGEST_MESSAGE)
     response: dict[str, Any] = {
         "externalCode": external_code(record, success, message, voucher),
         "success": success,
         "responseMessage": message,
-        "paymentBlock": _flag(record, "payment_block", default=False),
+        "paymentBlock": flag(record, "payment_block", default=False),
     }
-    source = cut(_text(record, "source_system") or source_system.strip(), LONGEST_SOURCE)
+    source = cut(text(record, "source_system") or source_system.strip(), LONGEST_SOURCE)
     date = _date(record) if success else ""
     optional = {"sourceSystem": source, "voucherNumber1": voucher, "transferDate": date}
     return response | {name: value for name, value in optional.items() if value}
@@ -49,13 +50,13 @@ def external_code(record: Record, success: bool, message: str, voucher: str) -> 
     The document's version is part of it: an invoice that was transferred again may get the same
     answer again.
     """
-    said = [invoice_id(record), _text(record, "version"), success, message, voucher]
+    said = [invoice_id(record), text(record, "version"), success, message, voucher]
     return str(uuid.uuid5(NAMESPACE, json.dumps(said, ensure_ascii=False, separators=(",", ":"))))
 
 
 def invoice_id(record: Record) -> str:
     """Return Basware's id of the invoice. Raises Rejected when it cannot be one."""
-    found = _text(record, "document_id")
+    found = text(record, "document_id")
     if not found or len(found) > LONGEST_ID:
         msg = f"document_id {found[:60]!r} is no Basware invoiceId (1 to {LONGEST_ID} characters)"
         raise Rejected(msg)
@@ -68,23 +69,8 @@ def _default_message(success: bool, voucher: str) -> str:
     return f"Transferred as {voucher}." if voucher else "Transferred."
 
 
-def _text(record: Record, name: str) -> str:
-    value = record.get(name)
-    return "" if value is None else str(value).strip()
-
-
-def _flag(record: Record, name: str, *, default: bool | None = None) -> bool:
-    value = record.get(name)
-    if value is None:
-        value = default
-    if not isinstance(value, bool):
-        msg = f"{name} is {str(value)[:40]!r}; it has to be true or false"
-        raise Rejected(msg)
-    return value
-
-
 def _voucher(record: Record) -> str:
-    voucher = _text(record, "voucher_number")
+    voucher = text(record, "voucher_number")
     if len(voucher) > LONGEST_VOUCHER:
         # Half a voucher number would be a wrong one.
         msg = f"voucher_number {voucher!r} is longer than the {LONGEST_VOUCHER} of Basware"
@@ -93,7 +79,7 @@ def _voucher(record: Record) -> str:
 
 
 def _date(record: Record) -> str:
-    date = _text(record, "transfer_date")
+    date = text(record, "transfer_date")
     if date and moment(date) is None:
         msg = f"transfer_date {date[:40]!r} is not a date like 2026-01-31T12:00:00Z"
         raise Rejected(msg)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -13,6 +12,7 @@ from singer_delivery.document import Document, Entry, Outcome, Status, fingerpri
 from singer_delivery.errors import BadInput, Rejected
 from tap_d365fo.client import D365Client
 from tap_d365fo.dimensions import DimensionFormats
+from tap_d365fo.natural_key import natural_key_text
 
 from target_d365fo.content_mark import ContentMark
 from target_d365fo.invoice import VendorInvoice
@@ -90,7 +90,7 @@ class InvoiceCourier(Courier):
             key=invoice.document_id,
             payload=rows,
             fingerprint=fingerprint([rows.header, rows.lines]),
-            natural_key=json.dumps(key.natural, ensure_ascii=False),
+            natural_key=natural_key_text(key.natural),
             version=invoice.version,
             remote_key=reference,
             label=f"{invoice} in {invoice.legal_entity} ({invoice.document_id})",

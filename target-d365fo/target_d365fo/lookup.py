@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from singer_delivery.errors import Refused, SetupError
 from tap_d365fo.client import D365Client
+from tap_d365fo.natural_key import NaturalKey, folded, natural_key
 from tap_d365fo.odata import comparable
 
 from target_d365fo.compare import Row
@@ -46,9 +47,9 @@ class InvoiceKey:
     references: frozenset[str] = frozenset()
 
     @property
-    def natural(self) -> tuple[str, ...]:
+    def natural(self) -> NaturalKey:
         """Legal entity, vendor and number as F&O compares them."""
-        return _natural(self.legal_entity, self.vendor, self.number)
+        return natural_key(self.legal_entity, self.vendor, self.number)
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Pending:
     @property
     def identity(self) -> tuple[str, ...]:
         """The same in the form in which F&O compares it."""
-        return _natural(*self.key.values())
+        return folded(*self.key.values())
 
     @property
     def reference(self) -> str:
@@ -83,10 +84,10 @@ class Pending:
         return str(self.row.get("VendorInvoiceReviewStatus") or DRAFT)
 
     @property
-    def natural(self) -> tuple[str, ...]:
+    def natural(self) -> NaturalKey:
         """Legal entity, vendor and number as F&O compares them."""
         row = self.row
-        return _natural(row["dataAreaId"], row["InvoiceAccount"], row["InvoiceNumber"])
+        return natural_key(row["dataAreaId"], row["InvoiceAccount"], row["InvoiceNumber"])
 
     def __str__(self) -> str:
         return f"pending invoice {self.reference}{_quoted(self.description)}"
@@ -109,10 +110,10 @@ class Posted:
         return str(self.row.get("Description") or "")
 
     @property
-    def natural(self) -> tuple[str, ...]:
+    def natural(self) -> NaturalKey:
         """Legal entity, vendor and number as F&O compares them."""
         row = self.row
-        return _natural(row["dataAreaId"], row["InvoiceAccount"], row["InvoiceId"])
+        return natural_key(row["dataAreaId"], row["InvoiceAccount"], row["InvoiceId"])
 
     def amounts_to(self, gross: Decimal, currency: str) -> bool:
         """Tell whether it was posted, or imported, with this gross amount."""
@@ -133,10 +134,6 @@ class Found:
 
     pending: tuple[Pending, ...] = ()
     posted: tuple[Posted, ...] = ()
-
-
-def _natural(*parts: object) -> tuple[str, ...]:
-    return tuple(str(comparable(str(part))) for part in parts)
 
 
 def _quoted(description: str) -> str:

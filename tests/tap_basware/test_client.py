@@ -8,13 +8,22 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import format_datetime
 from time import monotonic
+from typing import Any
 
 import pytest
 import requests
 from sandbox.faults import Fault
 from sandbox.server import Sandbox
-from singer_delivery.errors import ForeignOrigin, Refused, Unavailable
-from tap_basware.client import CONTINUATION, BaswareClient, Page, records, scope
+from singer_delivery.errors import ForeignOrigin, InDoubt, Refused, Unavailable
+from singer_delivery.throttle import Gate
+from tap_basware.client import (
+    CONTINUATION,
+    BaswareClient,
+    Page,
+    RefusedRecords,
+    records,
+    scope,
+)
 from tap_basware.errors import UnknownContinuation
 
 DOCUMENTS = "v1/accountingDocuments"
@@ -250,3 +259,126 @@ def test_a_name_like_nan_is_no_garbage() -> None:
 def test_scopes_follow_the_path() -> None:
     assert scope("v1/lists/ACC_LIST_1", "read") == "lists.read"
     assert scope("v1/accountingDocuments/1/acknowledge", "write") == "accountingDocuments.write"
+
+
+# -- writing
+
+
+COMPANY = {"companyCode": "1000", "name": "One", "active": True}
+ACCOUNT = {
+    "externalCode": "a1",
+    "accountCode": "1",
+    "accountNames": [{"language": "en-US", "translation": "Cash"}],
+    "companies": [{"companyCode": "1000", "inherit": False, "active": True}],
+}
+
+
+@pytest.fixture
+def writer(sandbox: Sandbox, config: dict[str, object]) -> BaswareClient:
+    sandbox.basware.load({"companies": [COMPANY], "accounts": [ACCOUNT]})
+    return BaswareClient.connect(config, ["accounts.write"])
+
+
+def test_a_refused_write_says_what_is_wrong_with_which_record(writer: BaswareClient) -> None:
+    with pytest.raises(RefusedRecords) as caught:
+        writer.post("v1/accounts", [ACCOUNT, {**ACCOUNT, "externalCode": "a2", "accountCode": 1}])
+    [error] = caught.value.errors
+    assert (error["externalCode"], error["code"]) == ("a2", "SCHEMA_VALIDATION_ERROR")
+    assert caught.value.status == 400
+    assert "accountCode" in str(caught.value)
+
+
+@pytest.mark.parametrize("body", ["<html></html>", "[1]", '{"errors": "all"}', ""])
+def test_a_refusal_in_another_dialect_names_no_records(
+    sandbox: Sandbox, writer: BaswareClient, body: str
+) -> None:
+    sandbox.faults.add(Fault("basware", "status", path="/accounts", status=400, body=body))
+    with pytest.raises(RefusedRecords) as caught:
+        writer.post("v1/accounts", [ACCOUNT])
+    assert caught.value.errors == ()
+
+
+def test_a_patch_merges(sandbox: Sandbox, writer: BaswareClient) -> None:
+    receipt = writer.patch("v1/accounts/a1", {"taxCode": "T1"})
+    assert receipt.request_id
+    [stored] = sandbox.basware.records("accounts")
+    assert (stored["taxCode"], stored["accountCode"]) == ("T1", "1")
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [{"kind": "status", "status": 503}, {"kind": "reset_after"}, {"kind": "reset_before"}],
+    ids=str,
+)
+def test_a_patch_is_asked_again(
+    sandbox: Sandbox, writer: BaswareClient, broken: dict[str, object]
+) -> None:
+    sandbox.faults.add(Fault("basware", method="PATCH", **broken))  # type: ignore[arg-type]
+    assert writer.patch("v1/accounts/a1", {"taxCode": "T1"}).status == 200
+    assert sandbox.basware.records("accounts")[0]["taxCode"] == "T1"
+
+
+def test_a_post_without_an_answer_is_in_doubt(sandbox: Sandbox, writer: BaswareClient) -> None:
+    sandbox.faults.add(Fault("basware", "reset_after", method="POST", path="/accounts"))
+    with pytest.raises(InDoubt):
+        writer.post("v1/accounts", [ACCOUNT])
+
+
+def test_clients_that_share_a_gate_wait_together(
+    sandbox: Sandbox, config: dict[str, object]
+) -> None:
+    gate = Gate()
+    one, other = (BaswareClient.connect(config, SCOPES, gate=gate) for _ in range(2))
+    fault(sandbox, status=429, headers={"Retry-After": "1"})
+    one.page(DOCUMENTS, {}, "accountingDocuments")
+    assert one.session.gate is other.session.gate
+
+
+# -- what became of writes
+
+
+@pytest.fixture
+def clerk(config: dict[str, object]) -> BaswareClient:
+    return BaswareClient.connect(config, ["requestStatus.read", "requestStatus.write"])
+
+
+def wrong(sandbox: Sandbox, writer: BaswareClient) -> str:
+    """Write one record that P2P refuses, and one that it takes; the request's id."""
+    sandbox.basware.add_outcome_rule(status="Error", external_code="a1", message="No", times=1)
+    other = {**ACCOUNT, "externalCode": "a2", "accountCode": "2"}
+    return writer.post("v1/accounts", [{**ACCOUNT, "taxCode": "T2"}, other]).request_id
+
+
+def items(state: dict[str, Any] | None) -> list[str]:
+    return [item["externalCode"] for item in (state or {})["systems"][0]["items"]]
+
+
+def test_a_request_can_be_shown_without_what_went_well(
+    sandbox: Sandbox, writer: BaswareClient, clerk: BaswareClient
+) -> None:
+    request = wrong(sandbox, writer)
+    assert items(clerk.request_state(request)) == ["a1", "a2"]
+    assert items(clerk.request_state(request, only_problems=True)) == ["a1"]
+
+
+def status(clerk: BaswareClient, request: str) -> str:
+    return str((clerk.request_state(request) or {}).get("requestStatus"))
+
+
+def test_requests_are_acknowledged_together(
+    sandbox: Sandbox, writer: BaswareClient, clerk: BaswareClient
+) -> None:
+    requests = [wrong(sandbox, writer), wrong(sandbox, writer)]
+    clerk.acknowledge_requests(requests)
+    assert {status(clerk, request) for request in requests} == {"AcknowledgedError"}
+    assert len(sandbox.journal.requests(method="POST", path="/acknowledge")) == 1
+
+
+def test_one_that_is_acknowledged_already_does_not_stop_the_others(
+    sandbox: Sandbox, writer: BaswareClient, clerk: BaswareClient
+) -> None:
+    done, new = wrong(sandbox, writer), wrong(sandbox, writer)
+    clerk.acknowledge_requests([done])
+    clerk.acknowledge_requests([done])
+    clerk.acknowledge_requests([done, new, "forgotten"])
+    assert status(clerk, new) == "AcknowledgedError"

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,10 +57,10 @@ def make_target(config: dict[str, Any]) -> Iterator[Callable[..., TargetBasware]
 
     yield make
     for target in made:
-        for name in ("client", "ledger"):
-            if name in vars(target):
-                part = getattr(target, name)
-                (part.session if name == "client" else part).close()
+        for client in target._clients.values():
+            client.session.close()
+        if "ledger" in vars(target):
+            target.ledger.close()
 
 
 @pytest.fixture
@@ -122,3 +123,84 @@ def invoices(sandbox: Sandbox) -> Callable[..., None]:
         sandbox.basware.load({"accountingDocuments": documents})
 
     return put
+
+
+Streams = Mapping[str, Sequence[dict[str, Any]]]
+
+
+@dataclass
+class MasterRun:
+    """One run of the target over master data."""
+
+    target: TargetBasware
+    states: list[dict[str, Any]] = field(default_factory=list)
+    error: DeliveryError | None = None
+
+    def entry(self, resource: str, key: str) -> Entry:
+        return self.target.ledger.lookup(resource, [key])[key]
+
+    def status(self, resource: str, key: str) -> Status:
+        return self.entry(resource, key).status
+
+    def reason(self, resource: str, key: str) -> str:
+        return self.entry(resource, key).reason
+
+
+def key_of(stream: str) -> list[str]:
+    return {"companies": ["companyCode"], "lists": ["listKey", "externalCode"]}.get(
+        stream, ["externalCode"]
+    )
+
+
+def messages(
+    streams: Streams,
+    *,
+    complete: Iterable[str] = (),
+    keys: Mapping[str, list[str]] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Yield the Singer messages of whole streams; all SCHEMAs first, a record of each in turn."""
+    for stream, records in streams.items():
+        names = (keys or {}).get(stream, key_of(stream))
+        fields = dict.fromkeys([*names, *(name for record in records for name in record)])
+        properties: dict[str, Any] = {name: {} for name in fields}
+        yield {
+            "type": "SCHEMA",
+            "stream": stream,
+            "schema": {"properties": properties},
+            "key_properties": names,
+        }
+    for row in itertools.zip_longest(*streams.values()):
+        for stream, record in zip(streams, row, strict=True):
+            if record is not None:
+                yield {"type": "RECORD", "stream": stream, "record": record, "version": 1}
+    for stream in complete:
+        yield {"type": "ACTIVATE_VERSION", "stream": stream, "version": 1}
+    yield {"type": "STATE", "value": {"seen": sum(map(len, streams.values()))}}
+
+
+@pytest.fixture
+def feed(make_target: Callable[..., TargetBasware]) -> Callable[..., MasterRun]:
+    """Give streams of master data to the target; `complete` names those that came whole."""
+
+    def run(
+        streams: Streams,
+        *,
+        complete: Iterable[str] = (),
+        keys: Mapping[str, list[str]] | None = None,
+        **settings: Any,
+    ) -> MasterRun:
+        settings = {"confirm_wait_seconds": 10, **settings}
+        result, written = MasterRun(make_target(**settings)), io.StringIO()
+        text = "".join(
+            json.dumps(message) + "\n"
+            for message in messages(streams, complete=complete, keys=keys)
+        )
+        with redirect_stdout(written):
+            try:
+                result.target.listen(io.StringIO(text))
+            except DeliveryError as error:
+                result.error = error
+        result.states = [json.loads(line) for line in written.getvalue().splitlines()]
+        return result
+
+    return run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -308,8 +309,8 @@ def test_a_record_that_is_no_response_does_not_stop_the_others(
 
 
 def test_an_unknown_stream_names_the_known_ones(make_target: Callable[..., TargetBasware]) -> None:
-    with pytest.raises(SetupError, match=r"'vendors': it takes transfer_outcomes, transfer_resp"):
-        make_target().get_sink_class("vendors")
+    with pytest.raises(SetupError, match=r"'weather': it takes transfer_outcomes, transfer_resp"):
+        make_target().get_sink_class("weather")
 
 
 # -- what P2P makes of it
@@ -331,15 +332,48 @@ def test_an_error_of_p2p_is_a_rejection_and_is_not_sent_again(
     assert second.reason("i1") == "Voucher period is closed"
 
 
-def test_a_response_that_p2p_is_still_processing_is_delivered(
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_p2p_is_still_processing_is_settled_by_the_next_run(
+    sandbox: Sandbox,
+    deliver: Deliver,
+    outcome: Outcome,
+    invoices: PutInvoices,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    fails: bool,
+) -> None:
+    sandbox.switches.basware.settle_seconds = 3600
+    if fails:
+        sandbox.basware.add_outcome_rule(status="Error", message="Voucher period is closed")
+    invoices("i1")
+    first = deliver(outcome())
+    assert first.error is None
+    assert first.states == [{"seen": 1}]
+    assert first.status("i1") is Status.ACCEPTED
+    assert first.entries["i1"].detail["request_status"] == "InProgress"
+    assert first.entries["i1"].request_id
+    assert deliver(outcome()).status("i1") is Status.ACCEPTED
+    sandbox.clock.advance(3601)
+    caplog.clear()
+    invoices("i2")
+    deliver(outcome("i2"))
+    warned = [r.message for r in caplog.records if r.levelno == logging.WARNING]
+    assert any("i1: rejected" in m and "Voucher period is closed" in m for m in warned) is fails
+    last = deliver(outcome())
+    assert last.status("i1") is (Status.REJECTED if fails else Status.UNCHANGED)
+    assert last.reason("i1") == ("Voucher period is closed" if fails else "told already")
+    assert len(responses(sandbox)) == 1
+
+
+def test_what_is_not_asked_about_any_more_counts_as_delivered(
     sandbox: Sandbox, deliver: Deliver, outcome: Outcome, invoices: PutInvoices
 ) -> None:
     sandbox.switches.basware.settle_seconds = 3600
-    invoices("i1")
-    run = deliver(outcome())
-    assert run.status("i1") is Status.DELIVERED
-    assert run.entries["i1"].detail["request_status"] == "InProgress"
-    assert run.entries["i1"].request_id
+    invoices("i1", "i2")
+    deliver(outcome())
+    run = deliver(outcome("i2"), outcome(), confirm_request_status=False)
+    assert run.status("i1") is Status.UNCHANGED
+    assert len(responses(sandbox)) == 1
 
 
 def test_without_confirmation_the_scope_is_not_asked_for(

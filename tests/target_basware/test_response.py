@@ -94,3 +94,8 @@ def test_the_external_code_is_the_same_in_every_release() -> None:
 def test_what_cannot_be_said_is_rejected_in_words(change: dict[str, Any], words: str) -> None:
     with pytest.raises(Rejected, match=words):
         transfer_response({**DELIVERED, **change})
+
+
+def test_half_a_surrogate_pair_is_no_obstacle() -> None:
+    response = transfer_response({**DELIVERED, "message": "half \ud83d pair"})
+    assert response["responseMessage"] == "half ? pair"

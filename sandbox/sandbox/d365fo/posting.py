@@ -189,24 +189,31 @@ def _invoice_transaction(
 
 def _accounting_amount(state: D365State, header: Mapping[str, Value], amount: Decimal) -> Decimal:
     """`amount` in the accounting currency of the company, at the rate of the posting date."""
-    ledger = state.first("Ledgers", LegalEntityId=header["dataAreaId"])
-    currency = header["Currency"]
+    company, currency, day = (str(header[name]) for name in ("dataAreaId", "Currency", "Date"))
+    exact = amount * accounting_rate(state, company, currency, day)
+    return exact.quantize(_CENT, ROUND_HALF_UP)
+
+
+def accounting_rate(state: D365State, company: str, currency: str, day: str) -> Decimal:
+    """How much of the company's accounting currency one unit of `currency` is on a day.
+
+    Raises PostingError where no rate is known.
+    """
+    ledger = state.first("Ledgers", LegalEntityId=company)
     if ledger is None or ledger.values["AccountingCurrency"] == currency:
-        return amount
+        return Decimal(1)
     rates = state.find(
         "ExchangeRates",
         RateTypeName=ledger.values["ExchangeRateType"],
         FromCurrency=currency,
         ToCurrency=ledger.values["AccountingCurrency"],
     )
-    known = [rate for rate in rates if str(rate.values["StartDate"]) <= str(header["Date"])]
+    known = [rate for rate in rates if str(rate.values["StartDate"]) <= day]
     if not known:
-        msg = f"no exchange rate from {currency} in {header['dataAreaId']}"
+        msg = f"no exchange rate from {currency} in {company}"
         raise PostingError(msg)
     rate = max(known, key=lambda record: str(record.values["StartDate"])).values
-    factor = _FACTORS[str(rate["ConversionFactor"])]
-    exact = amount * Decimal(str(rate["Rate"])) / factor
-    return exact.quantize(_CENT, ROUND_HALF_UP)
+    return Decimal(str(rate["Rate"])) / _FACTORS[str(rate["ConversionFactor"])]
 
 
 def _copied(source: Mapping[str, Value], names: Mapping[str, str]) -> dict[str, Value]:

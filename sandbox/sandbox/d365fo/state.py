@@ -23,7 +23,7 @@ from sandbox.d365fo.values import (
 from sandbox.d365fo.views import VIEWS, show
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sandbox.clock import Clock
     from sandbox.d365fo.model import EntitySet, Field
@@ -180,12 +180,75 @@ class D365State:
     ) -> str:
         """Pay a posted invoice, wholly or in part; returns the payment's voucher.
 
-        `details` are the other fields of `payments.Payment`. Raises PostingError.
+        `details` are `cash_discount` and the fields of `payments.Payment`. Raises PostingError.
         """
-        discount = Decimal(details.pop("cash_discount", "0"))
-        exact = None if amount is None else Decimal(amount)
-        payment = payments.Payment(amount=exact, cash_discount=discount, **details)
-        return payments.pay_invoice(self, data_area_id, voucher, payment)
+        discounts = {voucher: details.pop("cash_discount", "0")}
+        return self.pay_invoices(data_area_id, {voucher: amount}, discounts, **details)
+
+    def pay_invoices(
+        self,
+        data_area_id: str,
+        invoices: str | Mapping[str, Decimal | str | None],
+        cash_discounts: str | Mapping[str, Decimal | str | None] = "",
+        **details: str,
+    ) -> str:
+        """Pay posted invoices of one vendor with one payment; returns its voucher.
+
+        `invoices` holds what is paid of each voucher, None for all that is open; as text
+        `voucher[:amount],…`. `details` are the fields of `payments.Payment`. Raises PostingError.
+        """
+        parts = payments.read_parts(invoices, cash_discounts)
+        return payments.pay_invoices(self, data_area_id, parts, payments.Payment(**details))
+
+    def prepay(self, data_area_id: str, vendor: str, amount: Decimal | str, **details: str) -> str:
+        """Pay a vendor ahead of any invoice; returns the voucher. Raises PostingError."""
+        payment = payments.Payment(**details)
+        return payments.prepay(self, data_area_id, vendor, Decimal(amount), payment)
+
+    def apply_prepayment(
+        self,
+        data_area_id: str,
+        voucher: str,
+        invoices: str | Mapping[str, Decimal | str | None],
+        date: str | None = None,
+    ) -> str:
+        """Settle invoices with what is open of a payment; returns the settlement's voucher.
+
+        `invoices` is that of `pay_invoices`. Raises PostingError.
+        """
+        parts = payments.read_parts(invoices)
+        return payments.settle_open(self, data_area_id, voucher, parts, date)
+
+    def settle_credit_note(
+        self,
+        data_area_id: str,
+        voucher: str,
+        invoices: str | Mapping[str, Decimal | str | None],
+        date: str | None = None,
+    ) -> str:
+        """Settle invoices with a credit note, without any payment; as `apply_prepayment`."""
+        parts = payments.read_parts(invoices)
+        return payments.settle_open(self, data_area_id, voucher, parts, date)
+
+    def unsettle(
+        self, data_area_id: str, what: str | Sequence[int], date: str | None = None
+    ) -> str:
+        """Undo all settlements of a voucher, or those of rows; returns the reversing voucher.
+
+        Raises PostingError.
+        """
+        return payments.unsettle(self, data_area_id, what, date)
+
+    def reverse_payment(self, data_area_id: str, voucher: str, date: str | None = None) -> str:
+        """Take a payment back, its settlements with it; returns the reversing voucher.
+
+        Raises PostingError.
+        """
+        return payments.reverse_payment(self, data_area_id, voucher, date)
+
+    def void_cheque(self, data_area_id: str, cheque: str, date: str | None = None) -> str:
+        """Void a cheque by its number, which reverses its payment. Raises PostingError."""
+        return payments.void_cheque(self, data_area_id, cheque, date)
 
     def revoke_tokens(self) -> None:
         """Every access token issued so far stops working: 401 in mid-run."""

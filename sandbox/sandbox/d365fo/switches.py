@@ -42,5 +42,9 @@ class D365Switches:
     short_dimension_strings: str = "error"  # §5.4: segments missing at the end: "error", "accept"
     keep_description: bool = True  # design: InvoiceDescription survives as Jour.Description
 
+    # Payments
+    settlement_includes_cash_discount: bool = True  # §4.9: SettleAmountCur of the invoice's side
+    cash_discount_signed_as_settlement: bool = False  # §4.9: else positive for an invoice
+
     # Tokens
     token_seconds: int = 3599  # §1.1

@@ -1,4 +1,4 @@
-"""Entity sets that only show rows of others: the reporting views of pending invoices, vendors."""
+"""Entity sets that only show rows of others: the reporting views of invoices, vendors, orders."""
 
 from __future__ import annotations
 
@@ -90,6 +90,49 @@ VIEWS: Mapping[str, View] = {
             "PaymMode": "DefaultVendorPaymentMethodName",
         },
     ),
+    "PurchTableBiEntities": View(
+        "PurchaseOrderHeadersV2",
+        {
+            "dataAreaId": "dataAreaId",
+            "SysDataAreaId": "dataAreaId",
+            "PurchId": "PurchaseOrderNumber",
+            "PurchName": "PurchaseOrderName",
+            "OrderAccount": "OrderVendorAccountNumber",
+            "InvoiceAccount": "InvoiceVendorAccountNumber",
+            "CurrencyCode": "CurrencyCode",
+            "Payment": "PaymentTermsName",
+            "PaymMode": "VendorPaymentMethodName",
+            "TaxGroup": "SalesTaxGroupCode",
+            "AccountingDate": "AccountingDate",
+            "DeliveryDate": "RequestedDeliveryDate",
+            "LanguageId": "LanguageId",
+            "PurchStatus": "PurchaseOrderStatus",
+            "DocumentState": "DocumentApprovalStatus",
+        },
+    ),
+    "PurchLineBiEntities": View(
+        "PurchaseOrderLinesV2",
+        {
+            "dataAreaId": "dataAreaId",
+            "SysDataAreaId": "dataAreaId",
+            "InventTransId": "InventoryLotId",
+            "PurchId": "PurchaseOrderNumber",
+            "LineNumber": "LineNumber",
+            "ItemId": "ItemNumber",
+            "Name": "LineDescription",
+            "PurchQty": "OrderedPurchaseQuantity",
+            "PurchUnit": "PurchaseUnitSymbol",
+            "PurchPrice": "PurchasePrice",
+            "PriceUnit": "PurchasePriceQuantity",
+            "LineAmount": "LineAmount",
+            "TaxGroup": "SalesTaxGroupCode",
+            "TaxItemGroup": "SalesTaxItemGroupCode",
+            "DeliveryDate": "RequestedDeliveryDate",
+            "PurchStatus": "PurchaseOrderLineStatus",
+            "MatchingPolicy": "VendorInvoiceMatchingPolicy",
+            "IsDeleted": "IsDeleted",
+        },
+    ),
 }
 
 
@@ -109,4 +152,7 @@ def show(model: Model, name: str, record: Record) -> Record:
             values[field.name] = record.values[source[field.name]]
         else:
             values[field.name] = system.get(field.name, default(field, model))
+        if field.key and values[field.name] == "":
+            # Not every row is loaded with its lot id; the key must tell rows apart all the same.
+            values[field.name] = str(record.rec_id)
     return replace(record, values=values)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING
 
-from sandbox.seed.common import SEED_TIME, active_in, code32, day, names, stamp
+from sandbox.seed.common import SEED_TIME, active_in, code32, day, names, noon, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,6 +52,7 @@ _OTHER_ACCOUNTS: dict[str, list[tuple[str, str, str, dict[str, str]]]] = {
         ("110110", "Bank account", "Asset", {}),
         ("605999", "Office supplies, old", "Expense", {"IsSuspended": "Yes"}),
         ("605000", "Total office expenses", "Total", {}),
+        ("613100", "Donations", "Expense", {}),
     ],
     "SKR04": [
         ("3300", "Verbindlichkeiten aus Lieferungen und Leistungen", "Liability",
@@ -62,6 +63,41 @@ _OTHER_ACCOUNTS: dict[str, list[tuple[str, str, str, dict[str, str]]]] = {
     ],
 }  # fmt: skip
 
+#: Names in the other language: German for the shared chart, English for the German one.
+_TRANSLATIONS: dict[str, tuple[str, dict[str, str]]] = {
+    "Shared": ("de-DE", {
+        "605100": "Bürobedarf",
+        "605150": "Druck und Papier",
+        "606300": "Geringwertige IT-Geräte",
+        "606400": "Softwarelizenzen",
+        "607100": "Beratungskosten",
+        "607200": "Rechts- und Prüfungskosten",
+        "608100": "Eingangsfrachten",
+        "609100": "Miete",
+        "609200": "Strom und Heizung",
+        "610100": "Reisekosten",
+        "611100": "Werbekosten",
+        "612100": "Instandhaltung",
+    }),
+    "SKR04": ("en-US", {
+        "6815": "Office supplies",
+        "6820": "Magazines, books",
+        "6835": "Leasing of movable assets",
+        "6837": "Software licenses",
+        "6825": "Legal and consulting fees",
+        "6827": "Audit fees",
+        "5800": "Incidental purchase costs",
+        "6310": "Rent",
+        "6325": "Gas, electricity, water",
+        "6650": "Travel",
+        "6600": "Advertising",
+        "6335": "Maintenance of premises",
+    }),
+}  # fmt: skip
+
+#: Chart and account that one legal entity has suspended for itself.
+SUSPENDED_IN_ONE = ("Shared", "613100", "gbsi")
+
 #: Dimension -> values. Cost centers and projects contain the delimiter, so that escaping matters.
 DIMENSION_VALUES: dict[str, dict[str, str]] = {
     "BusinessUnit": {f"{n:03d}": f"Business unit {n:03d}" for n in range(1, 7)},
@@ -69,6 +105,27 @@ DIMENSION_VALUES: dict[str, dict[str, str]] = {
     | {"007": "Board of directors", "013": "Canteen"},
     "Department": {str(n): f"Department {n}" for n in range(22, 30)},
     "Project": {f"P-2026-{n:03d}": f"Project {n}" for n in range(1, 9)} | {"R25": "Relocation"},
+}
+
+#: A cost center that nothing has used yet: only the set behind the dimension shows it.
+UNUSED_COST_CENTER = "CC-13"
+#: A cost center whose time is over, and one that a single legal entity has suspended for itself.
+EXPIRED_COST_CENTER = "CC-98"
+OVERRIDDEN_COST_CENTER = ("CC-14", "gbsi")
+#: A project of one legal entity alone.
+COMPANY_PROJECT = ("US-AUDIT", "usmf")
+
+_VALUE_TRANSLATIONS: dict[str, dict[str, str]] = {
+    "BusinessUnit": {f"{n:03d}": f"Geschäftsbereich {n:03d}" for n in range(1, 7)},
+    "CostCenter": {"007": "Vorstand", "013": "Kantine", "CC-01": "Kostenstelle 01"},
+    "Project": {"R25": "Umzug"},
+}
+
+#: The entity set behind each dimension.
+_VALUE_SETS = {
+    "BusinessUnit": "DimAttributeOMBusinessUnits",
+    "CostCenter": "DimAttributeOMCostCenters",
+    "Department": "DimAttributeOMDepartments",
 }
 
 _USE_VALUES_FROM = {
@@ -93,17 +150,33 @@ def display_value(segments: Sequence[str], values: Mapping[str, str]) -> str:
 
 def d365fo_rows() -> Rows:
     """ChartOfAccounts, MainAccounts and everything about dimensions."""
+    chart, account, company = SUSPENDED_IN_ONE
+    override = {"ChartOfAccounts": chart, "MainAccountId": account, "LegalEntityId": company}
     return {
         "ChartOfAccounts": [
             {"ChartOfAccounts": "Shared", "Description": "Shared chart of accounts"},
             {"ChartOfAccounts": "SKR04", "Description": "Kontenrahmen SKR 04"},
         ],
         "MainAccounts": [row for chart in EXPENSE_ACCOUNTS for row in _main_accounts(chart)],
+        "AccountTranslations": [row for chart in _TRANSLATIONS for row in _translations(chart)],
+        "MainAccountLegalEntities": [override | {"IsSuspended": "Yes"}],
         "DimensionAttributes": [
             {"DimensionName": name, "ReportColumnName": name, "UseValuesFrom": source}
             for name, source in _USE_VALUES_FROM.items()
         ],
         "FinancialDimensionValues": _dimension_values(),
+        "FinancialDimensionValueTranslations": [
+            {
+                "FinancialDimension": dimension,
+                "LanguageCode": "de-DE",
+                "FinancialDimensionValue": value,
+                "TranslatedDescription": text,
+            }
+            for dimension, values in _VALUE_TRANSLATIONS.items()
+            for value, text in values.items()
+        ],
+        "FinancialDimensionValueLegalEntityOverridesV2": [_value_override()],
+        **_backing_values(),
         "DimensionIntegrationFormats": [
             _format("Default dimensions", "Default", DEFAULT_FORMAT, active=True),
             _format("Ledger dimensions", "Ledger", LEDGER_FORMAT, active=True),
@@ -140,8 +213,77 @@ def _dimension_values() -> list[Row]:
         for dimension, values in DIMENSION_VALUES.items()
         for value, description in values.items()
     ]
-    closed = {"DimensionValue": "CC-99", "Description": "Closed", "IsSuspended": "Yes"}
-    return [*rows, {"FinancialDimension": "CostCenter", "LegalEntityId": ""} | closed]
+    return [*rows, *map(_special_value, _SPECIAL_VALUES)]
+
+
+#: Values that no invoice is coded to: dimension, legal entity, value, description, further fields.
+_SPECIAL_VALUES: tuple[tuple[str, str, str, str, dict[str, str]], ...] = (
+    ("CostCenter", "", "CC-99", "Closed", {"IsSuspended": "Yes"}),
+    (
+        "CostCenter",
+        "",
+        EXPIRED_COST_CENTER,
+        "Old warehouse",
+        {"ActiveTo": noon(date(2025, 12, 31))},
+    ),
+    ("CostCenter", "", OVERRIDDEN_COST_CENTER[0], "Showroom", {}),
+    ("Project", COMPANY_PROJECT[1], COMPANY_PROJECT[0], "Tax audit", {}),
+)
+
+
+def _special_value(value: tuple[str, str, str, str, dict[str, str]]) -> Row:
+    dimension, legal_entity, code, description, fields = value
+    return {
+        "FinancialDimension": dimension,
+        "LegalEntityId": legal_entity,
+        "DimensionValue": code,
+        "Description": description,
+        **fields,
+    }
+
+
+def _value_override() -> Row:
+    value, company = OVERRIDDEN_COST_CENTER
+    return {
+        "FinancialDimension": "CostCenter",
+        "DimensionValue": value,
+        "LegalEntityId": company,
+        "IsSuspended": "Yes",
+    }
+
+
+def _backing_values() -> Rows:
+    """The sets behind the dimensions: the same values, and one cost center that is new."""
+    shared = [row for row in _dimension_values() if not row["LegalEntityId"]]
+    rows: Rows = {
+        entity_set: [_named(row) for row in shared if row["FinancialDimension"] == dimension]
+        for dimension, entity_set in _VALUE_SETS.items()
+    }
+    rows["DimAttributeOMCostCenters"].append({"Value": UNUSED_COST_CENTER, "Name": "New warehouse"})
+    rows["DimAttributeFinancialTags"] = [
+        _named(row) | {"DimensionName": "Project"}
+        for row in shared
+        if row["FinancialDimension"] == "Project"
+    ]
+    return rows
+
+
+def _named(row: Row) -> Row:
+    return {"Value": row["DimensionValue"], "Name": row["Description"]}
+
+
+def _translations(chart: str) -> list[Row]:
+    language, translated = _TRANSLATIONS[chart]
+    return [
+        {
+            "MainAccount": code,
+            "ChartOfAccounts": chart,
+            "Language": language,
+            "OriginalText": EXPENSE_ACCOUNTS[chart][code],
+            "TranslatedText": text,
+        }
+        for code, text in translated.items()
+    ]
 
 
 def _format(name: str, kind: str, segments: Sequence[str], *, active: bool) -> Row:

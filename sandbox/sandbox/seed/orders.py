@@ -96,7 +96,10 @@ def make_order(
 
 
 def d365fo_rows(orders: Iterable[Order]) -> Rows:
-    """PurchaseOrderHeadersV2/LinesV2 and ProductReceiptHeaders/LinesV2."""
+    """PurchaseOrderHeadersV2/LinesV2 and ProductReceiptHeaders/LinesV2.
+
+    Of an order of several lines that is still open, half of the first line has come in.
+    """
     rows: Rows = {
         "PurchaseOrderHeadersV2": [],
         "PurchaseOrderLinesV2": [],
@@ -107,14 +110,27 @@ def d365fo_rows(orders: Iterable[Order]) -> Rows:
     for order in orders:
         rows["PurchaseOrderHeadersV2"].append(_header(order))
         rows["PurchaseOrderLinesV2"] += [_line(order, line) for line in order.lines]
-        if order.receipt:
+        received = [(line, _received(order, line)) for line in order.lines]
+        lines = [(line, quantity) for line, quantity in received if quantity]
+        if lines:
             rows["ProductReceiptHeaders"].append(_receipt(order, record_id))
             rows["ProductReceiptLinesV2"] += [
-                _receipt_line(order, line, record_id, record_id + line.number)
-                for line in order.lines
+                _receipt_line(order, line, quantity, record_id) for line, quantity in lines
             ]
             record_id += len(order.lines) + 1
     return rows
+
+
+def _received(order: Order, line: OrderLine) -> Decimal:
+    """What has come in of a line, in its unit."""
+    if order.receipt:
+        return line.quantity
+    partly = order.status == "Backorder" and len(order.lines) > 1 and line.number == 1
+    return line.quantity / 2 if partly else Decimal(0)
+
+
+def _receipt_number(order: Order) -> str:
+    return order.receipt or f"GR{order.number[2:]}"
 
 
 def _header(order: Order) -> Row:
@@ -156,6 +172,7 @@ def _line(order: Order, line: OrderLine) -> Row:
             DEFAULT_FORMAT, {"BusinessUnit": "001", "Department": "22", "CostCenter": "CC-01"}
         ),
         "PurchaseOrderLineStatus": order.status,
+        "InventoryLotId": f"{order.number[2:]}-{line.number:03d}",
         "VendorInvoiceMatchingPolicy": "NoMatch" if line.service else "ThreeWayMatch",
         "RequestedDeliveryDate": noon(later(-20)),
     }
@@ -165,19 +182,19 @@ def _receipt(order: Order, record_id: int) -> Row:
     return {
         "dataAreaId": order.vendor.company.legal_entity,
         "RecordId": record_id,
-        "ProductReceiptNumber": order.receipt,
+        "ProductReceiptNumber": _receipt_number(order),
         "PurchaseOrderNumber": order.number,
         "OrderVendorAccountNumber": order.vendor.account,
         "ProductReceiptDate": noon(later(-18)),
     }
 
 
-def _receipt_line(order: Order, line: OrderLine, header_id: int, record_id: int) -> Row:
+def _receipt_line(order: Order, line: OrderLine, received: Decimal, header_id: int) -> Row:
     return {
         "dataAreaId": order.vendor.company.legal_entity,
-        "RecordId": record_id,
+        "RecordId": header_id + line.number,
         "ProductReceiptHeaderRecordId": header_id,
-        "ProductReceiptNumber": order.receipt,
+        "ProductReceiptNumber": _receipt_number(order),
         "PurchaseOrderNumber": order.number,
         "PurchaseOrderLineNumber": line.number,
         "LineNumber": Decimal(line.number),
@@ -185,8 +202,8 @@ def _receipt_line(order: Order, line: OrderLine, header_id: int, record_id: int)
         "LineDescription": line.description,
         "PurchaseUnitSymbol": line.unit,
         "OrderedPurchaseQuantity": line.quantity,
-        "ReceivedPurchaseQuantity": line.quantity,
-        "RemainingPurchaseQuantity": Decimal(0),
+        "ReceivedPurchaseQuantity": received,
+        "RemainingPurchaseQuantity": line.quantity - received,
         "ProductReceiptDate": noon(later(-18)),
         "ExpectedDeliveryDate": noon(later(-20)),
     }

@@ -7,7 +7,7 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from sandbox.seed.common import SEED_TIME, active_in, code32, day, names, stamp
+from sandbox.seed.common import SEED_TIME, active_in, code32, day, names, noon, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -147,6 +147,7 @@ def _tax_rows(legal_entity: str) -> Rows:
     items = dict.fromkeys(tax.item_group for tax in taxes)
     return {
         "TaxCodes": [{"TaxCode": tax.d365fo_code, "TaxName": tax.name} for tax in taxes],
+        "TaxCodeValuesV2": [row for tax in taxes for row in _tax_values(tax)],
         "TaxGroups": [{"TaxGroupCode": group, "Description": group} for group in groups],
         "TaxItemGroupHeadings": [
             {"TaxItemGroup": item, "Name": _ITEM_GROUPS[item]} for item in items
@@ -163,6 +164,18 @@ def _tax_rows(legal_entity: str) -> Rows:
             {"TaxItemGroupCode": tax.item_group, "TaxCodeId": tax.d365fo_code} for tax in taxes
         ],
     }
+
+
+def _tax_values(tax: Tax) -> list[Row]:
+    """The rate since 2020 and, of taxed codes, one of before that is valid no more."""
+    today: Row = {
+        "TaxCodeId": tax.d365fo_code,
+        "FromDate": noon(date(2020, 1, 1)),
+        "ToDate": noon(date(2154, 12, 31)),
+        "Value": tax.percent,
+    }
+    before = {"FromDate": noon(date(2010, 1, 1)), "ToDate": noon(date(2019, 12, 31))}
+    return [today, today | before | {"Value": tax.percent - 1}] if tax.percent else [today]
 
 
 def basware_rows(companies: Sequence[Company]) -> Rows:

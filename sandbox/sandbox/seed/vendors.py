@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sandbox.seed.world import Row, Rows
 
 #: Of each company's vendors, counted from 1, these have a property that tests can rely on.
+WITH_TWO_BANK_ACCOUNTS = 2
 ON_HOLD_FOR_INVOICES = 3
 IN_FOREIGN_CURRENCY = 4
 ON_HOLD_FOR_ALL = 5
@@ -39,6 +40,7 @@ _CITIES = {
     "GB": ("Leeds", "LS1 4AP"),
     "JP": ("東京都千代田区", "100-0001"),
 }
+_STREETS = {"US": "Pine Street", "DE": "Sendlinger Straße", "GB": "Park Row", "JP": "丸の内"}
 _BICS = {"US": "CHASUS33", "DE": "DEUTDEFF", "GB": "NWBKGB2L", "JP": "BOTKJPJT"}
 _FOREIGN = {"USD": "EUR", "EUR": "USD", "GBP": "EUR", "JPY": "USD"}
 _GROUPS = {"10": "Goods", "20": "Services", "30": "Intercompany"}
@@ -137,7 +139,7 @@ def d365fo_rows(companies: Sequence[Company], vendors: Iterable[Vendor]) -> Rows
             for group, name in _GROUPS.items()
         ],
         "VendorsV3": [_vendor_row(vendor) for vendor in known],
-        "VendorBankAccounts": [_bank_row(vendor) for vendor in known],
+        "VendorBankAccounts": [row for vendor in known for row in _bank_rows(vendor)],
     }
 
 
@@ -145,6 +147,7 @@ def _vendor_row(vendor: Vendor) -> Row:
     company = vendor.company
     city, zip_code = _CITIES[company.country]
     electronic, check = methods_of(company.legal_entity)
+    street = f"{vendor.number} {_STREETS[company.country]}"
     return {
         "dataAreaId": company.legal_entity,
         "VendorAccountNumber": vendor.account,
@@ -158,6 +161,9 @@ def _vendor_row(vendor: Vendor) -> Row:
         "SalesTaxGroupCode": TAXES[company.legal_entity][0].tax_group,
         "OnHoldStatus": vendor.hold,
         "BankAccountId": "MAIN",
+        "TaxExemptNumber": _vat_number(vendor),
+        "AddressStreet": street,
+        "FormattedPrimaryAddress": f"{street}\n{zip_code} {city}\n{company.country_region}",
         "AddressCity": city,
         "AddressZipCode": zip_code,
         "AddressCountryRegionId": company.country_region,
@@ -167,9 +173,17 @@ def _vendor_row(vendor: Vendor) -> Row:
     }
 
 
-def _bank_row(vendor: Vendor) -> Row:
+def _vat_number(vendor: Vendor) -> str:
+    """The number in the form of the vendor's country; not one of a real company."""
+    digits = f"{int(code32('vat', vendor.account), 16) % 10**9:09d}"
+    return {"US": f"{digits[:2]}-{digits[2:]}", "JP": f"T{digits}0000"}.get(
+        vendor.company.country, f"{vendor.company.country}{digits}"
+    )
+
+
+def _bank_rows(vendor: Vendor) -> list[Row]:
     number = vendor.bank_account
-    return {
+    main: Row = {
         "dataAreaId": vendor.company.legal_entity,
         "VendorAccountNumber": vendor.account,
         "VendorBankAccountId": "MAIN",
@@ -177,7 +191,19 @@ def _bank_row(vendor: Vendor) -> Row:
         "IBAN": number if number[0].isalpha() else "",
         "BankAccountNumber": number[-10:],
         "SWIFTCode": _BICS[vendor.company.country],
+        "IsDefaultBankAccount": "Yes",
     }
+    if vendor.number != WITH_TWO_BANK_ACCOUNTS:
+        return [main]
+    digits = f"{int(code32('second bank', vendor.account), 16) % 10**10:010d}"
+    second = {
+        "VendorBankAccountId": "SECOND",
+        "BankName": "Second Sandbox Bank",
+        "IBAN": "",
+        "BankAccountNumber": digits,
+        "IsDefaultBankAccount": "No",
+    }
+    return [main, main | second]
 
 
 def basware_rows(vendors: Iterable[Vendor]) -> Rows:

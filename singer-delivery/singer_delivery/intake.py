@@ -1,0 +1,141 @@
+"""Sorting what comes in: what the target has already, what it must get, what cannot be used."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from singer_delivery.bulk_book import Book
+from singer_delivery.document import TAKEN, Document, Entry, Outcome, Status
+from singer_delivery.errors import BadInput
+from singer_delivery.schema import KEY_LENGTH, storable
+from singer_delivery.spool import Spool
+
+#: Documents that are looked up in the ledger at a time.
+CHUNK = 500
+#: Records that are still rejected and are named in the summary.
+NAMED = 10
+#: What need not be sent again while it is the same.
+DONE = TAKEN | {Status.SKIPPED}
+
+Known = Mapping[str, Entry]
+
+
+@dataclass
+class Intake:
+    """Takes documents of any resource; `waiting` names the resources with something to send.
+
+    `still_rejected` counts documents that were rejected too often and are not sent again, and
+    `stuck` names some of them.
+    """
+
+    book: Book
+    spool: Spool
+    max_tries: int
+    waiting: set[str] = field(default_factory=set)
+    still_rejected: Counter[str] = field(default_factory=Counter)
+    stuck: dict[str, list[str]] = field(default_factory=dict)
+    _fresh: dict[str, dict[str, tuple[Document, str]]] = field(default_factory=dict)
+    _count: int = 0
+
+    def keep(self, stream: str, document: Document, reason: str = "") -> None:
+        """Take a document, or its rejection; the later one of a key counts. Raises BadInput."""
+        if not storable(document.key, KEY_LENGTH):
+            msg = f"a record of {stream} has a key that cannot be stored"
+            raise BadInput(msg)
+        parts = (document.natural_key, document.version, document.remote_key, document.scope)
+        if not all(storable(part) for part in parts):
+            reason = reason or "its number, version or scope holds characters that cannot be stored"
+            plain = replace(document, natural_key="", version="", remote_key="", scope="")
+            document = replace(plain, label="")
+        fresh = self._fresh.setdefault(stream, {})
+        self._count += document.key not in fresh
+        fresh[document.key] = (document, reason)
+        if self._count >= CHUNK:
+            self.look_up()
+
+    def look_up(self) -> None:
+        """Sort what came since the last time."""
+        fresh, self._fresh, self._count = self._fresh, {}, 0
+        for stream, by_key in fresh.items():
+            known = self.book.ledger.lookup(stream, by_key)
+            self._see(stream, by_key)
+            rejected = [(document, reason) for document, reason in by_key.values() if reason]
+            offered = [document for document, reason in by_key.values() if not reason]
+            self._spool(stream, by_key, offered, known)
+            outcomes = [
+                (with_known(document, known.get(document.key)), Outcome(Status.REJECTED, reason))
+                for document, reason in rejected
+            ]
+            self.book.settle(stream, outcomes)
+            self._follow(stream, offered, known)
+
+    def _see(self, stream: str, by_key: Mapping[str, tuple[Document, str]]) -> None:
+        """Note what shows that nothing of it has vanished."""
+        self.spool.see(stream, by_key)
+        scopes: dict[str, set[str]] = {}
+        for document, reason in by_key.values():
+            if not reason:
+                scopes.setdefault(document.source, set()).add(document.scope)
+            elif record := document.detail.get("_record"):
+                self.spool.refuse(document.source, record)
+        for source, shown in scopes.items():
+            self.spool.show(source, shown)
+
+    def _spool(
+        self, stream: str, came: Iterable[str], offered: Iterable[Document], known: Known
+    ) -> None:
+        to_send = {
+            document.key: document
+            for document in offered
+            if self._has_to_go(stream, document, known.get(document.key))
+        }
+        if stream in self.waiting:
+            # An earlier version in this run may wait that is obsolete now.
+            self.spool.drop(stream, (key for key in came if key not in to_send))
+            if not self.spool.count(stream):
+                self.waiting.discard(stream)
+        if to_send:
+            self.spool.add(stream, to_send.values())
+            self.waiting.add(stream)
+
+    def _has_to_go(self, stream: str, document: Document, known: Entry | None) -> bool:
+        if known is None or known.fingerprint != document.fingerprint:
+            return True
+        if known.status in DONE:
+            self.book.tally[stream, Status.UNCHANGED] += 1
+            return False
+        if known.status is Status.REJECTED and tries(known) >= self.max_tries:
+            self.still_rejected[stream] += 1
+            named = self.stuck.setdefault(stream, [])
+            if len(named) < NAMED:
+                named.append(str(document))
+            return False
+        return True
+
+    def _follow(self, stream: str, offered: Iterable[Document], known: Known) -> None:
+        """Note where unchanged documents come from now: it is there that they may vanish."""
+        moved = []
+        for document in offered:
+            entry = known.get(document.key)
+            if entry is None or entry.fingerprint != document.fingerprint:
+                continue
+            came = (document.source, document.scope)
+            if entry.status in DONE and came != (entry.source, entry.scope):
+                same = Outcome(entry.status, entry.reason, entry.remote_key, entry.request_id)
+                kept = replace(document, version=entry.version, detail=entry.detail)
+                moved.append((kept, same))
+        self.book.ledger.settle_many(stream, moved, self.book.run_id)
+
+
+def tries(entry: Entry | None) -> int:
+    """Return how often the target rejected what the entry stands for."""
+    return int(entry.detail.get("tries", 0)) if entry else 0
+
+
+def with_known(document: Document, known: Entry | None) -> Document:
+    """Return a document to be rejected: what the target holds of it must not be forgotten."""
+    detail = {**(known.detail if known else {}), **document.detail}
+    detail.pop("tries", None)
+    return replace(document, detail=detail)

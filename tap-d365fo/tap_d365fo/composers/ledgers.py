@@ -1,0 +1,70 @@
+"""What a legal entity's ledger says: currencies, chart of accounts, type of exchange rate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tap_d365fo.client import Row
+from tap_d365fo.composers.shape import names_schema, present
+from tap_d365fo.odata import comparable
+from tap_d365fo.reader import Reader
+
+SET = "Ledgers"
+FIELDS = ("AccountingCurrency", "ReportingCurrency", "ChartOfAccounts", "ExchangeRateType")
+
+
+def ledgers(reader: Reader) -> list[Row]:
+    """Return LegalEntityId (lower case, as dataAreaId is) and FIELDS of the ledgers in scope.
+
+    Those of the configured companies, all when none are configured. Raises SetupError when the
+    environment has no Ledgers: without them nothing shared could be told whose it is.
+    """
+    wanted = {comparable(company) for company in reader.companies}
+    rows = reader.table(SET, select=("LegalEntityId", *present(reader, SET, FIELDS)))
+    return [
+        {**row, "LegalEntityId": row["LegalEntityId"].lower()}
+        for row in rows
+        if not wanted or comparable(row["LegalEntityId"]) in wanted
+    ]
+
+
+class CompanyLedger:
+    """Adds `Ledger` to legal entities: FIELDS of its ledger, null while it has none."""
+
+    properties: Mapping[str, Any] = {
+        "Ledger": {
+            "type": ["object", "null"],
+            "properties": {field: {"type": ["string", "null"]} for field in FIELDS},
+            "description": "Currencies, chart of accounts and type of exchange rate.",
+        }
+    }
+    needs: tuple[str, ...] = ("LegalEntityId",)
+
+    def compose(self, reader: Reader, rows: list[Row]) -> Iterable[Row]:
+        """Yield the legal entities of one page with their ledgers."""
+        found = {row["LegalEntityId"]: row for row in ledgers(reader)}
+        for row in rows:
+            ledger = found.get(row["LegalEntityId"].lower())
+            yield {**row, "Ledger": ledger and {field: ledger.get(field) for field in FIELDS}}
+
+
+class RateCompanies:
+    """Adds `LegalEntities` to exchange rates: those that convert to their own currency by it."""
+
+    properties: Mapping[str, Any] = {
+        "LegalEntities": names_schema(
+            "Legal entities with this type of rate and ToCurrency as their accounting currency."
+        )
+    }
+    needs: tuple[str, ...] = ("RateTypeName", "ToCurrency")
+
+    def compose(self, reader: Reader, rows: list[Row]) -> Iterable[Row]:
+        """Yield the rates of one page with the legal entities that they serve."""
+        used: dict[tuple[Any, Any], list[str]] = {}
+        for ledger in ledgers(reader):
+            key = (comparable(ledger["ExchangeRateType"]), comparable(ledger["AccountingCurrency"]))
+            used.setdefault(key, []).append(ledger["LegalEntityId"])
+        for row in rows:
+            key = (comparable(row["RateTypeName"]), comparable(row["ToCurrency"]))
+            yield {**row, "LegalEntities": used.get(key, [])}
