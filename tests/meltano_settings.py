@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from tap_basware.tap import TapBasware
 from tap_d365fo.tap import TapD365FO
+from target_basware.masters import FIELDS
 from target_basware.target import TargetBasware
 from target_d365fo.target import TargetD365FO
 
@@ -30,27 +31,36 @@ def definition(name: str) -> str:
     """Return the content of a plugin's plugin.meltano.yml."""
     kind, plugin = PLUGINS[name]
     info = plugin._get_about_info()
-    body = {
-        "plugins": {
-            kind: [
-                {
-                    "name": name,
-                    "namespace": name.replace("-", "_"),
-                    "pip_url": f"-e ./{name}",
-                    "executable": name,
-                    "capabilities": sorted(
-                        {capability.value for capability in info.capabilities}
-                        & MELTANO_CAPABILITIES
-                    ),
-                    "settings": [
-                        _setting(key, schema)
-                        for key, schema in sorted(info.settings["properties"].items())
-                    ],
-                }
-            ]
-        }
+    plugins: dict[str, list[dict[str, Any]]] = {
+        kind: [
+            {
+                "name": name,
+                "namespace": name.replace("-", "_"),
+                "pip_url": f"-e ./{name}",
+                "executable": name,
+                "capabilities": sorted(
+                    {capability.value for capability in info.capabilities} & MELTANO_CAPABILITIES
+                ),
+                "settings": [
+                    _setting(key, schema)
+                    for key, schema in sorted(info.settings["properties"].items())
+                ],
+            }
+        ]
     }
+    if name == "target-basware":
+        plugins["extractors"] = [masters_instance()]
+    body = {"plugins": plugins}
     return HEADER + yaml.safe_dump(body, sort_keys=False, width=98, allow_unicode=True)
+
+
+def masters_instance() -> dict[str, Any]:
+    """Return the instance of tap-d365fo that reads what target-basware needs, and no more."""
+    return {
+        "name": "tap-d365fo-masters",
+        "inherit_from": "tap-d365fo",
+        "select": [f"{stream}.{field}" for stream, fields in FIELDS.items() for field in fields],
+    }
 
 
 MELTANO_CAPABILITIES = {

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from sandbox.reconciliation_payments import paid_by_dynamics, paid_in_basware, payment_problems
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from sandbox.d365fo.state import D365State
+    from sandbox.reconciliation_payments import Paid
 
     Row = Mapping[str, Any]
 
@@ -19,7 +24,11 @@ CORRELATION = re.compile(r"\bBasware ([0-9a-fA-F-]{8,36})\b")
 
 @dataclass
 class Totals:
-    """Counts and sums of one legal entity and currency; sums are gross, in that currency."""
+    """Counts and sums of one legal entity and currency, in that currency.
+
+    Sums are gross, except of what is paid: that is without cash discount, and an invoice whose
+    payments were all taken back does not count.
+    """
 
     approved: int = 0
     approved_sum: Decimal = Decimal(0)
@@ -29,6 +38,10 @@ class Totals:
     confirmed_sum: Decimal = Decimal(0)
     rejected: int = 0
     rejected_sum: Decimal = Decimal(0)
+    paid_in_basware: int = 0
+    paid_in_basware_sum: Decimal = Decimal(0)
+    paid_in_dynamics: int = 0
+    paid_in_dynamics_sum: Decimal = Decimal(0)
 
 
 @dataclass
@@ -41,13 +54,41 @@ class Reconciliation:
 
     @property
     def reconciled(self) -> bool:
-        """True when every approved invoice is held once or rejected with words, and so told."""
+        """True when nothing disagrees.
+
+        Every approved invoice is held once or rejected with words, Basware is told so, and shows
+        what was paid.
+        """
         return not self.problems
 
 
 @dataclass(frozen=True)
+class Books:
+    """Rows of Dynamics: vendor invoices pending and posted, vendor transactions, settlements."""
+
+    headers: Sequence[Row] = ()  # VendorInvoiceHeaders
+    lines: Sequence[Row] = ()  # VendorInvoiceLines
+    posted: Sequence[Row] = ()  # VendInvoiceJourBiEntities
+    posted_lines: Sequence[Row] = ()  # VendInvoiceTransBiEntities
+    transactions: Sequence[Row] = ()  # VendTransBiEntities
+    settlements: Sequence[Row] = ()  # VendSettlementBiEntities
+
+    @classmethod
+    def of(cls, dynamics: D365State) -> Books:
+        """Copies of what an environment holds now."""
+        return cls(
+            dynamics.rows("VendorInvoiceHeaders"),
+            dynamics.rows("VendorInvoiceLines"),
+            dynamics.rows("VendInvoiceJourBiEntities"),
+            dynamics.rows("VendInvoiceTransBiEntities"),
+            dynamics.rows("VendTransBiEntities"),
+            dynamics.rows("VendSettlementBiEntities"),
+        )
+
+
+@dataclass(frozen=True)
 class Holding:
-    """One vendor invoice as Dynamics holds it, pending or posted."""
+    """One vendor invoice as Dynamics holds it, pending or posted; `voucher` of a posted one."""
 
     legal_entity: str
     key: str
@@ -56,28 +97,30 @@ class Holding:
     lines: int
     lines_sum: Decimal
     tax: Decimal
+    voucher: str = ""
 
 
 def reconcile(
-    approved: Iterable[Row],
-    headers: Iterable[Row],
-    lines: Iterable[Row],
-    legal_entities: Mapping[str, str],
+    approved: Iterable[Row], books: Books, legal_entities: Mapping[str, str]
 ) -> Reconciliation:
     """Compare the approved invoices of Basware with the vendor invoices of Dynamics.
 
-    `approved`: accounting documents as they are now. `headers`, `lines`: rows of
-    VendorInvoiceHeaders and VendorInvoiceLines. `legal_entities`: company code -> legal entity.
+    `approved`: accounting documents as they are now. `legal_entities`: company code -> legal
+    entity.
     """
     result = Reconciliation()
-    held = _holdings(headers, lines, result)
+    held = _holdings(books, result)
+    paid = paid_by_dynamics(books.transactions, books.settlements)
     for document in approved:
         code = document["companyCode"]
         entity = legal_entities.get(code, f"(company {code})")
         totals = result.totals[entity, document["currencyCode"]]
         totals.approved += 1
         totals.approved_sum += _gross(document)
-        _compare(document, entity, held.pop(document["invoiceId"], []), totals, result)
+        holdings = held.pop(document["invoiceId"], [])
+        _compare(document, entity, holdings, totals, result)
+        payment = next((paid[key] for each in holdings if (key := _voucher(each)) in paid), None)
+        _compare_payment(document, entity, payment, totals, result)
     for document_id, orphans in held.items():
         for orphan in orphans:
             result.problems.append(
@@ -85,6 +128,28 @@ def reconcile(
                 "which Basware did not offer"
             )
     return result
+
+
+def _voucher(holding: Holding) -> tuple[str, str]:
+    return holding.legal_entity, holding.voucher
+
+
+def _name(document: Row, entity: str) -> str:
+    return f"{entity} invoice {document.get('invoiceNumber') or document['invoiceId']}"
+
+
+def _compare_payment(
+    document: Row, entity: str, paid: Paid | None, totals: Totals, result: Reconciliation
+) -> None:
+    shown = paid_in_basware(document)
+    if shown is not None and shown.total:
+        totals.paid_in_basware += 1
+        totals.paid_in_basware_sum += shown.total
+    if paid is not None and paid.total:
+        totals.paid_in_dynamics += 1
+        totals.paid_in_dynamics_sum += paid.total
+    name = _name(document, entity)
+    result.problems += [f"{name}: {problem}" for problem in payment_problems(document, paid)]
 
 
 def _compare(
@@ -95,7 +160,7 @@ def _compare(
     result: Reconciliation,
 ) -> None:
     gross = _gross(document)
-    name = f"{entity} invoice {document.get('invoiceNumber') or document['invoiceId']}"
+    name = _name(document, entity)
     totals.delivered += len(holdings)
     totals.delivered_sum += sum((holding.gross for holding in holdings), Decimal(0))
     status = document["processingStatus"]
@@ -146,39 +211,72 @@ def _differences(document: Row, entity: str, holding: Holding) -> list[str]:
     ]
 
 
-def _holdings(
-    headers: Iterable[Row], lines: Iterable[Row], result: Reconciliation
-) -> dict[str, list[Holding]]:
-    counts: Counter[tuple[str, str]] = Counter()
-    sums: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
-    for line in lines:
-        key = (line["dataAreaId"].lower(), line["HeaderReference"])
-        counts[key] += 1
-        sums[key] += Decimal(line["NetAmount"])
+def _holdings(books: Books, result: Reconciliation) -> dict[str, list[Holding]]:
+    """The vendor invoices by the id that their description names."""
+    pending = _line_sums(books.lines, "HeaderReference", "NetAmount")
+    posted = _line_sums(books.posted_lines, "InternalInvoiceId", "LineAmount")
+    found = [(row["InvoiceDescription"], _pending(row, pending)) for row in books.headers]
+    found += [(row["Description"], _posted(row, posted)) for row in books.posted]
     held: dict[str, list[Holding]] = defaultdict(list)
-    for header in headers:
-        key = (header["dataAreaId"].lower(), header["HeaderReference"])
-        found = CORRELATION.search(header["InvoiceDescription"])
-        if not found:
-            result.problems.append(f"{key[0]} {key[1]}: its description names no Basware invoice")
-            continue
-        held[found.group(1)].append(
-            Holding(
-                legal_entity=key[0],
-                key=key[1],
-                currency=header["Currency"],
-                gross=Decimal(header["ImportedAmount"]),
-                lines=counts[key],
-                lines_sum=sums[key],
-                tax=Decimal(header["ImportedSalesTax"]),
+    for description, holding in found:
+        named = CORRELATION.search(description)
+        if named:
+            held[named.group(1)].append(holding)
+        else:
+            result.problems.append(
+                f"{holding.legal_entity} {holding.key}: its description names no Basware invoice"
             )
-        )
     return held
+
+
+#: Of each invoice, by legal entity and reference: how many lines, and what they come to.
+_LineSums = dict[tuple[str, str], tuple[int, Decimal]]
+
+
+def _line_sums(lines: Iterable[Row], reference: str, amount: str) -> _LineSums:
+    sums: _LineSums = {}
+    for line in lines:
+        key = (line["dataAreaId"].lower(), line[reference])
+        count, total = sums.get(key, (0, Decimal(0)))
+        sums[key] = (count + 1, total + Decimal(line[amount]))
+    return sums
+
+
+def _pending(header: Row, sums: _LineSums) -> Holding:
+    key = (header["dataAreaId"].lower(), header["HeaderReference"])
+    return Holding(
+        *key,
+        header["Currency"],
+        Decimal(header["ImportedAmount"]),
+        *sums.get(key, (0, Decimal(0))),
+        Decimal(header["ImportedSalesTax"]),
+    )
+
+
+def _posted(header: Row, sums: _LineSums) -> Holding:
+    key = (header["dataAreaId"].lower(), header["InternalInvoiceId"])
+    return Holding(
+        *key,
+        header["CurrencyCode"],
+        Decimal(header["InvoiceAmount"]),
+        *sums.get(key, (0, Decimal(0))),
+        Decimal(header["SumTax"]),
+        header["LedgerVoucher"],
+    )
 
 
 def render(result: Reconciliation) -> str:
     """Return the reconciliation as text for a terminal, ending with `reconciled: yes` or `no`."""
-    heading = ("", "", "Basware approved", "Dynamics holds", "Basware confirmed", "rejected")
+    heading = (
+        "",
+        "",
+        "Basware approved",
+        "Dynamics holds",
+        "Basware confirmed",
+        "rejected",
+        "Dynamics paid",
+        "Basware shows paid",
+    )
     table = [heading]
     for (entity, currency), totals in sorted(result.totals.items()):
         table.append(
@@ -189,6 +287,8 @@ def render(result: Reconciliation) -> str:
                 _cell(totals.delivered, totals.delivered_sum),
                 _cell(totals.confirmed, totals.confirmed_sum),
                 _cell(totals.rejected, totals.rejected_sum),
+                _cell(totals.paid_in_dynamics, totals.paid_in_dynamics_sum),
+                _cell(totals.paid_in_basware, totals.paid_in_basware_sum),
             )
         )
     widths = [max(len(row[column]) for row in table) for column in range(len(heading))]

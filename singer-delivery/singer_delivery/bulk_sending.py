@@ -34,7 +34,7 @@ OUTAGE = 3
 #: and halving on would ask about every document.
 BLIND_REFUSALS = 50
 #: Documents in flight have at most so many bytes together, besides the first request's.
-BYTES_IN_FLIGHT = 8_000_000
+BYTES_IN_FLIGHT = 4_000_000
 #: Seconds before a request whose answer was lost is repeated; doubled each time.
 REPEAT_AFTER = 1.0
 

@@ -106,7 +106,7 @@ class Confirming:
                 logger.info("what was sent is still in progress; the others go on meanwhile")
 
     def finish(self) -> bool:
-        """Wait until everything is settled or has had its time; return whether all is settled.
+        """Wait until everything is settled or has had its time; return whether this run's are.
 
         What is due is looked at in any case, but not for longer than one request is waited for.
         """
@@ -117,7 +117,9 @@ class Confirming:
                 self.crew.land(GLANCE)
             else:
                 self.sleep(self._pause())
-        return not (self._open or self._asking)
+        while self._asking:
+            self.crew.land()
+        return not any(question.own for question in self._open)
 
     def _worth_waiting(self) -> bool:
         now = self.clock()

@@ -175,6 +175,25 @@ class Ledger:
         query = self._select(stream).where(documents.c.source == source, STILL_HELD)
         return self._page(query, after, limit)
 
+    def held_keys(
+        self, stream: str, source: str, *, after: str = "", limit: int = 1000
+    ) -> list[tuple[str, str]]:
+        """Return key and scope only of what `held` returns."""
+        query = (
+            select(documents.c.key, documents.c.scope)
+            .where(
+                documents.c.system == self._system,
+                documents.c.stream == stream,
+                documents.c.source == source,
+                STILL_HELD,
+                documents.c.key > after,
+            )
+            .order_by(documents.c.key)
+            .limit(limit)
+        )
+        with self._transaction(reading=True) as connection:
+            return [(row.key, row.scope) for row in connection.execute(query)]
+
     def count_held(self, stream: str, source: str) -> int:
         """Return how many documents `held` goes through."""
         query = select(func.count()).where(

@@ -79,7 +79,7 @@ def _merged(courier: BulkCourier, document: Document, known: Entry | None) -> Do
         fingerprint=document.fingerprint,
         source=document.source,
         scope=document.scope,
-        detail={**merged.detail, **kept, **named},
+        detail={**document.detail, **merged.detail, **kept, **named},
     )
 
 

@@ -112,7 +112,7 @@ class BulkSink(PlainRecords, RecordSink):
     def rejected(self, record: Mapping[str, Any], reason: str) -> tuple[str, Document]:
         """Return resource and document, without payload, of a record that was rejected.
 
-        Raises BadInput when it cannot even be named.
+        Raises BadInput when it cannot even be named; its words follow "line 7 of the input".
         """
 
     def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:  # noqa: ARG002
@@ -131,7 +131,7 @@ class BulkSink(PlainRecords, RecordSink):
         try:
             resource, document = self.rejected(record, reason)
         except BadInput as problem:
-            msg = f"cannot be used: {problem} ({reason})"
+            msg = f"{problem} ({reason})"
             raise BadInput(msg) from None
         self.target.bulk.reject(resource, self._traced(record, document), reason)
 

@@ -13,7 +13,7 @@ import sqlite3
 import tempfile
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from singer_delivery.document import Document
 from singer_delivery.errors import DeliveryError
 
 #: Documents that are read back at a time.
-PAGE = 200
+PAGE = 100
 
 SCHEMA = """
 CREATE TABLE waiting (
@@ -171,11 +171,10 @@ class Spool:
 
     def keep_request(self, stream: str, request_id: str, keys: Sequence[str]) -> int:
         """Keep what a request holds; return its number here."""
-        cursor = self._connection.execute(
-            "INSERT INTO requests (stream, request_id, keys) VALUES (?, ?, ?)",
-            (stream, request_id, json.dumps(list(keys))),
+        return self._number(
+            "INSERT INTO requests (stream, request_id, keys) VALUES (?, ?, ?) RETURNING number",
+            *(stream, request_id, json.dumps(list(keys))),
         )
-        return int(cursor.lastrowid or 0)
 
     def request_keys(self, number: int) -> list[str]:
         """Return the keys that a request still waits for."""
@@ -186,28 +185,34 @@ class Spool:
     def shrink_request(self, number: int, keys: Sequence[str]) -> None:
         """Keep only these keys of a request; forget it when there are none."""
         if keys:
-            self._connection.execute(
-                "UPDATE requests SET keys = ? WHERE number = ?", (json.dumps(list(keys)), number)
-            )
+            left = json.dumps(list(keys))
+            self._rows("UPDATE requests SET keys = ? WHERE number = ?", left, number)
         else:
-            self._connection.execute("DELETE FROM requests WHERE number = ?", (number,))
+            self._rows("DELETE FROM requests WHERE number = ?", number)
 
     # SQLite
 
     def _many(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         prepared = list(rows)
-        try:
+        with _in_words():
             self._connection.execute("BEGIN")
             self._connection.executemany(statement, prepared)
             self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise _unusable(error) from None
 
     def _rows(self, query: str, *values: Any) -> list[Any]:
-        return self._connection.execute(query, values).fetchall()
+        with _in_words():
+            return self._connection.execute(query, values).fetchall()
 
     def _number(self, query: str, *values: Any) -> int:
         return int(self._rows(query, *values)[0][0])
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _unusable(error) from None
 
 
 def _unusable(error: Exception) -> DeliveryError:

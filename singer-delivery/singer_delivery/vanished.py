@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 
 from singer_delivery.bulk_courier import BulkCourier
@@ -44,8 +44,8 @@ class Vanishing:
         scopes = self.spool.scopes(source)
         held = vanished = 0
         for page in self._pages(source, stream):
-            covered = [entry for entry in page if entry.scope in scopes]
-            gone = [entry.key for entry in self._gone(source, covered)]
+            covered = [key for key, scope in page if scope in scopes]
+            gone = self._gone(source, stream, self.spool.unseen(stream, covered))
             self.spool.vanish(stream, source, gone)
             held += len(covered)
             vanished += len(gone)
@@ -60,22 +60,20 @@ class Vanishing:
             f"gone, run once with max_vanished_percent {-(-vanished * 100 // held)}"
         )
 
-    def _pages(self, source: str, stream: str) -> Iterator[list[Entry]]:
+    def _pages(self, source: str, stream: str) -> Iterator[list[tuple[str, str]]]:
         after = ""
-        while page := self.ledger.held(stream, source, after=after, limit=PAGE):
-            after = page[-1].key
+        while page := self.ledger.held_keys(stream, source, after=after, limit=PAGE):
+            after = page[-1][0]
             yield page
 
-    def _gone(self, source: str, entries: list[Entry]) -> list[Entry]:
-        if not entries:
-            return []
-        unseen = self.spool.unseen(entries[0].stream, [entry.key for entry in entries])
-        gone = [entry for entry in entries if entry.key in unseen and not self._exhausted(entry)]
+    def _gone(self, source: str, stream: str, unseen: Collection[str]) -> list[str]:
+        entries = self.ledger.lookup(stream, unseen).values()
+        gone = [entry for entry in entries if not self._exhausted(entry)]
         # A record that came, but could not be used this time, has not vanished.
         records = [str(entry.detail.get("_record", "")) for entry in gone]
         unmapped = self.spool.refused(source, records)
         return [
-            entry for entry, record in zip(gone, records, strict=True) if record not in unmapped
+            entry.key for entry, record in zip(gone, records, strict=True) if record not in unmapped
         ]
 
     def _exhausted(self, entry: Entry) -> bool:

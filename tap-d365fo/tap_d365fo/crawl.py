@@ -98,6 +98,8 @@ class KeysetCrawl:
         while not self.last or not request.companies or unread:
             after = compare(COMPANY, "gt", self.last[-1][COMPANY]) if self.last else ""
             page = self._fetch(and_(request.where, given, after))
+            if after and page.rows and page.rows[0][COMPANY] == self.last[-1][COMPANY]:
+                raise self._no_progress()
             if page.rows:
                 self.last = _end(request.order, page.rows)
                 yield page.rows
@@ -117,17 +119,25 @@ class KeysetCrawl:
             on = order.from_on(self.last, within=within) if self.last else ""
             page = self._fetch(and_(where, on))
             new = _without(order, page.rows, self.last)
-            if page.more and not new:
-                msg = (
-                    f"{self._request.entity.name} has more than {len(page.rows)} rows with one "
-                    f"key ({', '.join(order.fields)}): set paging to offset, or a larger page_size"
-                )
-                raise Refused(msg)
+            if page.more and self._stands_still(new):
+                raise self._no_progress()
             if new:
                 self.last = _end(order, [*self.last, *new])
                 yield new
             if not page.more:
                 return
+
+    def _stands_still(self, new: Sequence[Row]) -> bool:
+        values = self._request.order.values
+        return not new or (bool(self.last) and values(new[-1]) == values(self.last[-1]))
+
+    def _no_progress(self) -> Refused:
+        keys = ", ".join(self._request.order.fields)
+        return Refused(
+            f"{self._request.entity.name} cannot be read on after its key ({keys}): more rows "
+            f"than a page of {self._request.rows} have the same one, or the environment "
+            "compares it in another way than it sorts; set paging to offset, or a larger page_size"
+        )
 
     def _fetch(self, condition: str) -> Page:
         try:

@@ -147,6 +147,6 @@ def _digest(company: str, value: str) -> bytes:
 
 def runs(rows: Iterable[Row], size: int = PAGE) -> Iterator[list[Row]]:
     """Yield rows in lists of one legal entity, `size` at most."""
-    for group in [iter(rows)]:
+    for _, group in groupby(rows, lambda row: comparable(row["LegalEntityId"])):
         while page := list(islice(group, size)):
             yield page

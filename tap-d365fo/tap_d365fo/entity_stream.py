@@ -112,7 +112,7 @@ class D365Stream(Stream):
         return self.schema["properties"]  # type: ignore[no-any-return]
 
     def _is_selected(self, name: str) -> bool:
-        return self.mask.get(("properties", name), False)
+        return name in self.effective_schema["properties"] and self.mask["properties", name]
 
     def _generate_record_messages(self, record: Row) -> Iterator[RecordMessage]:  # type: ignore[override]
         """Write a record as the SDK does, without its look at every field of the schema.

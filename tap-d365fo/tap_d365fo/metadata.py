@@ -24,7 +24,7 @@ from singer_delivery.errors import Refused, SetupError
 from tap_d365fo.client import D365Client
 
 #: Of the extract; raise it when its form changes.
-FORMAT = 1
+FORMAT = 2
 MAX_BYTES = 256 * 1024 * 1024
 MAX_AGE_SECONDS = 24 * 3600.0
 
@@ -36,6 +36,25 @@ class EntitySet:
     name: str
     keys: tuple[str, ...]
     properties: Mapping[str, str]
+
+
+class Declarations(Mapping[str, Mapping[str, Any]]):
+    """Entity types by name, each kept as JSON text until it is asked for: there are thousands."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self.texts = texts
+
+    def __getitem__(self, name: str) -> Mapping[str, Any]:
+        """Return the declaration of a type."""
+        return dict(json.loads(self.texts[name]))
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names."""
+        return iter(self.texts)
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.texts)
 
 
 @dataclass(frozen=True)
@@ -78,13 +97,18 @@ def parse_metadata(source: BinaryIO) -> Metadata:
 
     Raises Refused when it is no such document.
     """
-    types: dict[str, Any] = {}
+    return _from_extract(_extract(source))
+
+
+def _extract(source: BinaryIO) -> dict[str, Any]:
+    types: dict[str, str] = {}
     sets: dict[str, str] = {}
     enums: dict[str, dict[str, int]] = {}
     try:
         for namespace, name, element in _declarations(source):
             if name == "EntityType":
-                types[f"{namespace}.{element.get('Name')}"] = _entity_type(element)
+                declared = json.dumps(_entity_type(element), separators=(",", ":"))
+                types[f"{namespace}.{element.get('Name')}"] = declared
             elif name == "EnumType":
                 enums[f"{namespace}.{element.get('Name')}"] = _members(element)
             else:
@@ -95,7 +119,7 @@ def parse_metadata(source: BinaryIO) -> Metadata:
     if not sets:
         msg = "$metadata names no entity set: does the application's user have any role?"
         raise Refused(msg)
-    return Metadata(types, sets, enums)
+    return {"types": types, "sets": sets, "enums": enums}
 
 
 def _declarations(source: BinaryIO) -> Iterator[tuple[str, str, Element]]:
@@ -158,20 +182,15 @@ class MetadataCache:
         if len(response.content) > self.max_bytes:
             msg = f"$metadata of {client.environment} is larger than {self.max_bytes} bytes"
             raise Refused(msg)
-        metadata = parse_metadata(io.BytesIO(response.content))
-        self._write(
-            client,
-            {
-                "format": FORMAT,
-                "environment": client.environment,
-                "etag": response.headers.get("ETag", ""),
-                "fetched": self.now(),
-                "types": metadata.types,
-                "sets": metadata.sets,
-                "enums": metadata.enums,
-            },
-        )
-        return metadata
+        extract = {
+            "format": FORMAT,
+            "environment": client.environment,
+            "etag": response.headers.get("ETag", ""),
+            "fetched": self.now(),
+            **_extract(io.BytesIO(response.content)),
+        }
+        self._write(client, extract)
+        return _from_extract(extract)
 
     def _path(self, client: D365Client) -> Path:
         digest = hashlib.sha256(client.environment.encode()).hexdigest()[:16]
@@ -201,7 +220,7 @@ class MetadataCache:
 
 
 def _from_extract(extract: Mapping[str, Any]) -> Metadata:
-    return Metadata(extract["types"], extract["sets"], extract["enums"])
+    return Metadata(Declarations(extract["types"]), extract["sets"], extract["enums"])
 
 
 def default_cache_folder() -> Path:

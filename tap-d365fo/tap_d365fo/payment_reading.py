@@ -130,7 +130,7 @@ class PaymentReader:
         transactions: Mapping[Place, Row],
     ) -> Surroundings:
         offsets = {offset_of(row) for rows in settlements.values() for row in rows}
-        known = dict(transactions)
+        known = {**transactions, **self._transactions(offsets - transactions.keys())}
         payments = [
             known[place]
             for place in sorted(offsets & known.keys())

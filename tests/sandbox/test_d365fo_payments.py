@@ -178,8 +178,11 @@ def test_one_settlement_of_many_is_undone(state: D365State) -> None:
     invoice = post(state, "100.00")
     state.pay_invoice("usmf", invoice, "10.00")
     state.pay_invoice("usmf", invoice, "20.00")
-    state.unsettle("usmf", [rows_of(state, invoice)[0]["SourceKey"]])
+    first = rows_of(state, invoice)[0]["SourceKey"]
+    state.unsettle("usmf", [first])
     assert transaction(state, invoice)["SettleAmountCur"] == -20
+    with pytest.raises(PostingError, match="can be undone"):
+        state.unsettle("usmf", [first])
 
 
 def test_a_reversed_payment_is_cancelled_out(state: D365State) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from singer_delivery.database import open_database
 from singer_delivery.delivery import Delivery, DeliveryOptions, waves
-from singer_delivery.document import FINAL, HELD, OPEN, Document, Outcome, Status
+from singer_delivery.document import FINAL, HELD, OPEN, Document, Entry, Outcome, Status
 from singer_delivery.errors import (
     AccessDenied,
     DeliveryError,
@@ -205,6 +205,62 @@ def test_a_key_that_no_ledger_can_store_costs_no_other(world: World, key: str) -
 def test_a_number_that_no_ledger_can_store_is_rejected(world: World, number: str) -> None:
     world.run(record("a", number), record("b"))
     assert world.statuses("a", "b") == {"a": Status.REJECTED, "b": Status.DELIVERED}
+
+
+# What an earlier run left as accepted
+
+
+class SlowCourier(FakeCourier):
+    """Learns later what the system made of a document."""
+
+    verdicts: dict[str, Outcome]
+    down = False
+
+    def send(self, document: Document, plan: Any) -> Outcome:
+        super().send(document, plan)
+        return Outcome(Status.ACCEPTED, request_id=f"r-{document.key}")
+
+    def confirm(self, entries: Sequence[Entry]) -> Mapping[str, Outcome]:
+        if self.down:
+            msg = "down for a moment"
+            raise Unavailable(msg)
+        return {e.key: self.verdicts[e.key] for e in entries if e.key in self.verdicts}
+
+
+def slow(world: World, run: str, verdicts: dict[str, Outcome], *, down: bool = False) -> Delivery:
+    courier = SlowCourier(world.system)
+    courier.verdicts, courier.down = verdicts, down
+    return Delivery(courier, world.ledger, run)
+
+
+def test_what_is_accepted_is_settled_by_the_next_run(world: World) -> None:
+    delivery = slow(world, "run-1", {})
+    delivery.run([record(key) for key in "abc"])
+    assert delivery.tally == {Status.ACCEPTED: 3}
+    verdicts = {"a": Outcome(Status.DELIVERED), "b": Outcome(Status.REJECTED, "too late")}
+    following = slow(world, "run-2", verdicts)
+    following.settle_leftovers()
+    assert world.statuses("a", "b", "c") == {
+        "a": Status.DELIVERED,
+        "b": Status.REJECTED,
+        "c": Status.ACCEPTED,
+    }
+    assert following.tally == {Status.DELIVERED: 1, Status.REJECTED: 1}
+    assert world.ledger.lookup("invoices", "b")["b"].reason == "too late"
+
+
+def test_what_cannot_be_confirmed_now_stays_accepted(world: World) -> None:
+    slow(world, "run-1", {}).run([record("a")])
+    following = slow(world, "run-2", {}, down=True)
+    following.settle_leftovers()
+    following.run([record("b")])
+    assert world.statuses("a", "b") == {"a": Status.ACCEPTED, "b": Status.ACCEPTED}
+
+
+def test_a_courier_that_knows_no_more_leaves_accepted_as_it_is(world: World) -> None:
+    slow(world, "run-1", {}).run([record("a")])
+    world.start()
+    assert world.statuses("a") == {"a": Status.ACCEPTED}
 
 
 # One batch

@@ -685,8 +685,14 @@ def test_an_amount_keeps_its_digits(amount: Decimal) -> None:
 def test_what_is_no_number_is_neither_written_nor_read(number: str) -> None:
     with pytest.raises(ValueError, match="no JSON number"):
         encode_json({"lines": [{"amount": Decimal(number)}]})
+    with pytest.raises(ValueError, match="no JSON number"):
+        encode_json([float(number.removeprefix("s"))])
     with pytest.raises(Refused, match="not JSON"):
         decode_json(answered(f"[{number}]".encode()))
+
+
+def test_a_text_that_reads_like_no_number_is_a_text() -> None:
+    assert encode_json(["NaN Bakery", "Infinity"]) == b'["NaN Bakery","Infinity"]'
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"", b'{"a":', b"\xff\xfe", b"[" * 100_000])

@@ -21,6 +21,9 @@ from typing import Any
 
 import pytest
 import sqlalchemy
+from alembic import command
+from alembic.config import Config
+from singer_delivery.database import VERSION_TABLE
 from singer_delivery.document import Document, Entry, Outcome, Status
 from singer_delivery.errors import LedgerError
 from singer_delivery.ledger import Ledger
@@ -148,6 +151,157 @@ def test_a_rejected_change_does_not_make_the_ledger_forget_what_is_held(ledger: 
     entry = ledger.lookup("invoices", ["1"])["1"]
     assert (entry.status, entry.version) == (Status.REJECTED, "2")
     assert (entry.remote_key, entry.natural_key) == ("VEN-1", "usmf/V1/1")
+
+
+# Many at once, what is only accepted, what is held
+
+
+def test_many_outcomes_are_committed_together_and_numbered_without_gaps(ledger: Ledger) -> None:
+    ledger.settle("invoices", invoice("0"), DELIVERED, "run-1")
+    outcomes = [
+        (invoice("b"), REJECTED),
+        (invoice("c"), Outcome(Status.ACCEPTED, request_id="r-1")),
+        (invoice("a"), replace(DELIVERED, remote_key="A")),
+        (invoice("d"), Outcome(Status.NOT_SENT, "down")),
+    ]
+    ledger.settle_many("invoices", outcomes, "run-1")
+    first = ledger.outcomes("invoices")[0].sequence
+    assert [(e.key, e.sequence - first) for e in ledger.outcomes("invoices")] == [
+        *[("0", 0), ("a", 1), ("b", 2)]
+    ]
+    known = ledger.lookup("invoices", "abcd")
+    assert [known[key].status for key in "abcd"] == [
+        *[Status.DELIVERED, Status.REJECTED, Status.ACCEPTED, Status.NOT_SENT]
+    ]
+    assert (known["a"].remote_key, known["c"].request_id) == ("A", "r-1")
+    assert known["c"].settled_at is None
+    ledger.settle_many("invoices", [], "run-1")
+
+
+def test_the_first_block_of_a_ledger_is_numbered_from_now(ledger: Ledger) -> None:
+    ledger.settle_many("invoices", [(invoice(key), DELIVERED) for key in "abc"], "run-1")
+    ledger.settle("invoices", invoice("d"), DELIVERED, "run-1")
+    numbers = [entry.sequence for entry in ledger.outcomes("invoices")]
+    assert numbers == list(range(numbers[0], numbers[0] + 4))
+    assert abs(numbers[0] - time.time() * 1000) < 600_000
+
+
+def test_a_skipped_document_is_an_outcome(ledger: Ledger) -> None:
+    ledger.settle("invoices", invoice("1"), Outcome(Status.SKIPPED, "never in Basware"), "run-1")
+    (entry,) = ledger.outcomes("invoices")
+    assert (entry.status, entry.reason) == (Status.SKIPPED, "never in Basware")
+
+
+def test_what_is_accepted_is_found_by_page_and_by_request(ledger: Ledger) -> None:
+    for key, request_id in zip("cabd", ("r-2", "r-1", "r-2", "r-1"), strict=True):
+        accepted = Outcome(Status.ACCEPTED, request_id=request_id)
+        ledger.settle("invoices", invoice(key), accepted, "run-1")
+    ledger.settle("invoices", invoice("e"), DELIVERED, "run-1")
+    assert [e.key for e in ledger.accepted_entries("invoices", limit=3)] == ["a", "b", "c"]
+    assert [e.key for e in ledger.accepted_entries("invoices", after="c")] == ["d"]
+    assert list(ledger.accepted_requests("invoices")) == [
+        *[("r-1", "a"), ("r-1", "d"), ("r-2", "b"), ("r-2", "c")]
+    ]
+    assert ledger.unsettled_streams() == ["invoices"]
+    assert ledger.lookup_natural("invoices", ["usmf/V1/a"])["usmf/V1/a"].key == "a"
+
+
+def test_only_what_is_open_and_belongs_to_the_same_request_is_settled(ledger: Ledger) -> None:
+    def accept(request_id: str) -> list[Entry]:
+        outcome = Outcome(Status.ACCEPTED, request_id=request_id)
+        ledger.settle_many("invoices", [(invoice(key), outcome) for key in "ab"], "run-1")
+        return ledger.accepted_entries("invoices")
+
+    earlier = accept("r-1")
+    later = accept("r-2")
+    ledger.settle_entries([(entry, REJECTED) for entry in earlier], "run-2")
+    assert len(ledger.accepted_entries("invoices")) == 2
+    ledger.settle_entries([(entry, DELIVERED) for entry in later], "run-2")
+    ledger.settle_entries([(entry, REJECTED) for entry in later], "run-3")
+    settled = ledger.outcomes("invoices")
+    assert [(e.key, e.status, e.run_id, e.remote_key) for e in settled] == [
+        ("a", Status.DELIVERED, "run-2", "VEN-1"),
+        ("b", Status.DELIVERED, "run-2", "VEN-1"),
+    ]
+    assert settled[1].sequence == settled[0].sequence + 1
+
+
+def test_what_is_held_of_a_source_comes_by_page_in_key_order(ledger: Ledger) -> None:
+    def settle(key: str, outcome: Outcome, source: str = "vendors", **more: Any) -> None:
+        ledger.settle("v", invoice(key, source=source, scope="usmf", **more), outcome, "run-1")
+
+    taken = [DELIVERED, Outcome(Status.UNCHANGED), Outcome(Status.ACCEPTED, request_id="r")]
+    for key, outcome in zip("cab", taken, strict=True):
+        settle(key, outcome)
+    settle("rejected", REJECTED)
+    settle("unsent", Outcome(Status.NOT_SENT))
+    settle("withdrawn", DELIVERED, version="withdrawn")
+    settle("elsewhere", DELIVERED, source="orders")
+    settle("not withdrawn", DELIVERED)
+    settle("not withdrawn", REJECTED, version="withdrawn")
+    held = ledger.held("v", "vendors")
+    assert [entry.key for entry in held] == ["a", "b", "c", "not withdrawn"]
+    assert (held[0].source, held[0].scope) == ("vendors", "usmf")
+    assert [e.key for e in ledger.held("v", "vendors", after="a", limit=2)] == ["b", "c"]
+    assert ledger.held_keys("v", "vendors", after="b") == [("c", "usmf"), ("not withdrawn", "usmf")]
+    assert ledger.count_held("v", "vendors") == 4
+    assert ledger.held_sources() == [("orders", "v"), ("vendors", "v")]
+
+
+def test_a_rejected_or_lost_change_leaves_a_document_held(ledger: Ledger) -> None:
+    ledger.settle("v", invoice("a", source="vendors", scope="usmf"), DELIVERED, "run-1")
+    # A document that is rejected early may not know where it came from.
+    ledger.settle("v", invoice("a", version="2"), REJECTED, "run-2")
+    (entry,) = ledger.held("v", "vendors")
+    assert (entry.status, entry.scope) == (Status.REJECTED, "usmf")
+    ledger.intend("v", [invoice("a", version="3"), invoice("new", source="vendors")], "run-3")
+    assert ledger.count_held("v", "vendors") == 1
+    # The second one may have arrived.
+    assert ledger.abandon("v", "interrupted", "run-4") == 2
+    assert ledger.count_held("v", "vendors") == 2
+    assert ledger.open_entries("v") == []
+    assert {e.status for e in ledger.lookup("v", ["a", "new"]).values()} == {Status.NOT_SENT}
+
+
+def test_a_ledger_of_the_first_schema_keeps_what_it_holds(ledger_url: str) -> None:
+    old = {
+        **dict.fromkeys(("natural_key", "version", "reason", "remote_key", "request_id"), ""),
+        "system": SYSTEM,
+        "stream": "invoices",
+        "fingerprint": "f",
+        "detail": '{"a": 1}',
+        "attempts": 1,
+        "run_id": "run-1",
+        "intended_at": None,
+        "settled_at": None,
+    }
+    engine = sqlalchemy.create_engine(ledger_url)
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", "singer_delivery:migrations")
+        config.attributes |= {"connection": connection, "version_table": VERSION_TABLE}
+        command.upgrade(config, "0001")
+        names = [*old, "key", "status", "sequence"]
+        values = ", ".join(f":{name}" for name in names)
+        insert = f"INSERT INTO documents ({', '.join(names)}) VALUES ({values})"
+        for number, status in enumerate(("delivered", "unchanged", "rejected"), start=5):
+            row = {**old, "key": status, "status": status, "sequence": number}
+            connection.execute(sqlalchemy.text(insert), row)
+        connection.execute(
+            sqlalchemy.text("INSERT INTO sequences VALUES (:system, 7)"), {"system": SYSTEM}
+        )
+    engine.dispose()
+    with opened(ledger_url) as ledger:
+        found = ledger.outcomes("invoices")
+        assert [(e.key, e.sequence, e.source, e.scope, e.detail) for e in found] == [
+            *[("delivered", 5, "", "", {"a": 1}), ("unchanged", 6, "", "", {"a": 1})],
+            ("rejected", 7, "", "", {"a": 1}),
+        ]
+        assert ledger.count_held("invoices", "") == 2
+        ledger.settle("invoices", invoice("new", source="s"), DELIVERED, "run-2")
+        assert ledger.outcomes("invoices", after=7)[0].sequence == 8
+    with opened(ledger_url) as ledger:
+        assert len(ledger.outcomes("invoices")) == 4
 
 
 # Natural keys

@@ -13,9 +13,14 @@ from singer_delivery.schema import documents
 README = Path(__file__).parents[2] / "singer-delivery" / "README.md"
 
 
-def test_the_example_delivers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+EXAMPLES = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=["one by one", "in bulk"])
+def test_the_examples_deliver(
+    example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    (example,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     names: dict[str, Any] = {}
     exec(compile(example, str(README), "exec"), names)
     assert names["shelf"] == {"1": {"isbn": "1", "title": "Moby Dick"}}

@@ -12,7 +12,7 @@ import pytest
 from sandbox.faults import Fault
 from sandbox.server import Sandbox
 from singer_delivery.errors import Refused, SetupError
-from tap_d365fo.client import D365Client
+from tap_d365fo.client import D365Client, Page
 from tap_d365fo.crawl import MAX_CELLS, page_rows
 from tap_d365fo.keyset import KeyOrder
 from tap_d365fo.metadata import EntitySet, Metadata, MetadataCache
@@ -277,7 +277,7 @@ def test_a_key_that_is_none_loses_no_row(sandbox: Sandbox, reader: Reader) -> No
     assert set(found) == {("first",), *((name,) for name in names)}
 
     reader.page_size = 2
-    with pytest.raises(Refused, match="more than 2 rows with one key"):
+    with pytest.raises(Refused, match="more rows than a page of 2 have the same"):
         list(reader.crawl("VendorInvoiceDocumentAttachments"))
 
 
@@ -289,6 +289,22 @@ def test_a_server_that_does_not_compare_texts_is_named_with_the_setting(
     reader.page_size = 4
 
     with pytest.raises(Refused, match="set paging to offset"):
+        list(reader.crawl("VendorsV3"))
+
+
+def test_a_server_that_sorts_in_another_way_than_it_compares_is_no_endless_crawl(
+    sandbox: Sandbox, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.d365fo.load({"VendorsV3": [vendor(n) for n in range(10)]})
+    plain = D365Client.page
+
+    def page(self: D365Client, entity_set: str, **options: Any) -> Page:
+        return plain(self, entity_set, **options | {"filter": ""})
+
+    monkeypatch.setattr(D365Client, "page", page)
+    reader.page_size = 4
+
+    with pytest.raises(Refused, match="compares it in another way than it sorts"):
         list(reader.crawl("VendorsV3"))
 
 

@@ -43,7 +43,10 @@ def forget(config: dict[str, Any], *entity_sets: str, **fields: str) -> None:
     kept = json.loads(file.read_text())
     for entity_set in entity_sets:
         del kept["sets"][entity_set]
-    kept["types"][kept["sets"]["VendorsV3"]]["properties"] |= fields
+    vendor = kept["sets"]["VendorsV3"]
+    declared = json.loads(kept["types"][vendor])
+    declared["properties"] |= fields
+    kept["types"][vendor] = json.dumps(declared)
     file.write_text(json.dumps(kept))
 
 

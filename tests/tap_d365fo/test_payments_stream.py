@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -244,6 +245,11 @@ def test_a_voided_cheque_is_told_with_its_number(desk: Desk) -> None:
     assert totals(record) == (0, 0, False)
 
 
+def test_a_cheque_of_a_method_that_is_not_known_has_its_number(desk: Desk) -> None:
+    desk.dynamics.pay_invoice("usmf", desk.post("10.00"), method="OLD", cheque="000124")
+    assert [record["cheque_number"] for record in desk.read()] == ["000124"]
+
+
 def test_without_payment_journals_the_reference_of_a_cheque_is_its_number(
     desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -302,15 +308,57 @@ def test_a_run_goes_on_where_the_last_one_ended(desk: Desk) -> None:
 def test_a_settlement_that_was_committed_late_is_not_missed(desk: Desk) -> None:
     late, early = desk.post("10.00"), desk.post("20.00")
     desk.dynamics.pay_invoice("usmf", late)
-    rows = desk.dynamics.records("VendSettlementBiEntities")
-    for row in rows:  # not committed yet
-        desk.dynamics.delete("VendSettlementBiEntities", row)
+    commit = uncommitted(desk)
     desk.later(9)
     desk.dynamics.pay_invoice("usmf", early)
     assert last_by_invoice(desk.read()).keys() == {early}
-    for row in rows:
-        desk.dynamics.insert("VendSettlementBiEntities", dict(row.values))
+    commit()
     assert last_by_invoice(desk.read()).keys() == {late, early}
+
+
+def test_the_newest_settlements_have_even_longer_to_be_committed(desk: Desk) -> None:
+    late, early = desk.post("10.00"), desk.post("20.00")
+    desk.sandbox.clock.reset()
+    desk.later(-14)
+    desk.dynamics.pay_invoice("usmf", late)
+    commit = uncommitted(desk)
+    desk.sandbox.clock.reset()
+    desk.dynamics.pay_invoice("usmf", early)
+    assert last_by_invoice(desk.read(overlap_minutes=10)).keys() == {early}
+    commit()
+    found = desk.read(overlap_minutes=10, commit_delay_seconds=300)
+    assert last_by_invoice(found).keys() == {late, early}
+
+
+def uncommitted(desk: Desk) -> Callable[[], None]:
+    """Hide the settlements until what is returned is called."""
+    rows = desk.dynamics.records("VendSettlementBiEntities")
+    for row in rows:
+        desk.dynamics.delete("VendSettlementBiEntities", row)
+
+    def commit() -> None:
+        for row in rows:
+            desk.dynamics.insert("VendSettlementBiEntities", dict(row.values))
+
+    return commit
+
+
+def test_another_choice_of_companies_is_read_from_the_beginning(desk: Desk) -> None:
+    here, there = desk.post("1.00"), desk.post("2.00", company="demf")
+    desk.dynamics.pay_invoice("demf", there)
+    desk.later()
+    desk.dynamics.pay_invoice("usmf", here)
+    assert last_by_invoice(desk.read(companies=["usmf"])).keys() == {here}
+    assert last_by_invoice(desk.read(companies=["usmf", "demf"])).keys() == {here, there}
+
+
+def test_everything_can_be_read_again(desk: Desk) -> None:
+    for _ in range(2):
+        desk.dynamics.pay_invoice("usmf", desk.post("1.00"))
+        desk.later()
+    first = desk.read()
+    assert desk.read() == first[1:]
+    assert desk.read(full_refresh_hours=0) == first
 
 
 def test_the_start_date_bounds_the_records_and_not_the_totals(desk: Desk) -> None:

@@ -333,6 +333,7 @@ def test_one_that_only_basware_refuses_does_not_stop_the_others(
     assert len(stored(sandbox, "accounts")) == 59
     assert run.status("accounts", "a-40") is Status.REJECTED
     assert "CONFLICT_IN_POST" in run.reason("accounts", "a-40")
+    assert sizes(sandbox, "/accounts") == [60, 59]
 
 
 def test_too_much_at_once_is_sent_in_parts(sandbox: Sandbox, feed: Feed) -> None:
@@ -571,6 +572,15 @@ def test_a_missing_scope_is_named(sandbox: Sandbox, feed: Feed) -> None:
     sandbox.switches.basware.granted_scopes = ("accounts.write", "requestStatus.read")
     run = feed({"vendors": [vendor(1)]})
     assert "scope vendors.write" in str(run.error)
+
+
+def test_all_connections_wait_together_when_one_is_throttled(
+    make_target: Callable[..., TargetBasware],
+) -> None:
+    target = make_target()
+    one, other = (target.courier_for(name).client for name in ("accounts", "vendors"))
+    assert one is not other
+    assert one.session.gate is other.session.gate
 
 
 def test_only_the_scopes_of_what_is_sent_are_asked_for(sandbox: Sandbox, feed: Feed) -> None:

@@ -192,10 +192,6 @@ def test_a_status_that_cannot_be_read_now_is_read_by_the_next_run(
 
 
 def test_an_order_of_an_unknown_vendor_is_refused_by_p2p(sandbox: Sandbox, feed: Feed) -> None:
-    message = "Supplier V9 does not exist"
-    sandbox.basware.add_outcome_rule(
-        status="Error", entity_type="MatchingOrder", external_code="^o-9$", message=message
-    )
     run = feed(
         {
             "matching_order_lines": [line(1)],
@@ -205,7 +201,7 @@ def test_an_order_of_an_unknown_vendor_is_refused_by_p2p(sandbox: Sandbox, feed:
     )
     assert run.error is None
     assert run.status("matchingOrders", "o-9") is Status.REJECTED
-    assert run.reason("matchingOrders", "o-9") == message
+    assert "V9" in run.reason("matchingOrders", "o-9")
     assert run.status("matchingOrderLines", "o-1-l-1") is Status.DELIVERED
 
 

@@ -209,7 +209,12 @@ def test_a_suspended_value_and_a_blocked_vendor_are_inactive(
     sandbox: Sandbox, feed_fo: Feed
 ) -> None:
     feed_fo(
-        {"legal_entities": COMPANIES, "dimension_values": [value("022")], "vendors": [vendor()]}
+        {
+            "legal_entities": COMPANIES,
+            "payment_terms": [term()],
+            "dimension_values": [value("022")],
+            "vendors": [vendor()],
+        }
     )
     feed_fo(
         {
@@ -238,10 +243,14 @@ def test_a_vendor_without_a_name_is_rejected_in_words_and_the_others_go_on(
     sandbox: Sandbox, feed_fo: Feed
 ) -> None:
     nameless = vendor("US-102", VendorOrganizationName="")
-    streams = {"legal_entities": COMPANIES, "vendors": [vendor(), nameless]}
+    streams = {
+        "legal_entities": COMPANIES,
+        "payment_terms": [term()],
+        "vendors": [vendor(), nameless],
+    }
     run = feed_fo(streams, complete=["vendors"])
     assert run.error is None
-    assert run.states == [{"seen": 6}]
+    assert run.states == [{"seen": 7}]
     assert set(stored(sandbox, "vendors")) == {"usmf_US-101"}
     entry = run.entry("vendors", "usmf_US-102")
     assert entry.status is Status.REJECTED

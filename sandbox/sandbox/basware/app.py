@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from sandbox.basware.errors import refused
+from sandbox.basware.errors import not_found, refused
 from sandbox.basware.exact_json import dumps
 from sandbox.basware.gate import CALL, gate, json_response, read_json
 from sandbox.basware.paging import HEADER, Query
@@ -158,26 +158,42 @@ class _Api:
 
     def _resource(self, request: web.Request) -> Resource:
         if "listKey" in request.match_info:
-            return list_resource(request.match_info["listKey"])
+            return self._list(request.match_info["listKey"], request.method)
         return self._resources["/".join(request.path.split("/")[1:3])]
+
+    def _list(self, key: str, method: str) -> Resource:
+        try:
+            return list_resource(key)
+        except KeyError:
+            if method == "GET":
+                raise not_found() from None
+            status = self._state.switches.unknown_list_key_status
+            raise refused(
+                status, "PARAMETER_VALIDATION_ERROR", f"there is no list {key!r}"
+            ) from None
 
     # -- what became of writes
 
     async def list_requests(self, request: web.Request) -> web.Response:
+        self._require_request_status()
         with self._state.lock:
             page = status_page(self._state, _query(request))
         return _paged({"requestStatus": page.items}, page.token)
 
     async def get_request(self, request: web.Request) -> web.Response:
+        self._require_request_status()
         query = _query(request)
         with self._state.lock:
             found = self._state.log.get(request.match_info["requestId"])
-            entry = found.as_json(
-                self._state.clock.peek(), ignore_successful=query.flag("ignoreSuccessfulItems")
-            )
+            entry = found.as_json(ignore_successful=query.flag("ignoreSuccessfulItems"))
         return json_response({"requestStatus": [entry]})
 
+    def _require_request_status(self) -> None:
+        if not self._state.switches.request_status_enabled:
+            raise not_found()
+
     async def acknowledge_requests(self, request: web.Request) -> web.Response:
+        self._require_request_status()
         body, messages = self._state.schemas.read(
             "ProcessingStatusGetBatchRequest", await read_json(request)
         )

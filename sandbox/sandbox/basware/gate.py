@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 CALL = web.RequestKey("id", str)
 REQUEST_ID = "x-amzn-RequestId"
-LARGEST_BODY = 6 * 1024 * 1024
 _OPEN = ("/v1/tokens", "/.well-known/")
 _RIGHTS = {"GET": "read", "HEAD": "read", "POST": "write", "PATCH": "write", "DELETE": "delete"}
 _JSON_TYPES = ("application/json", "text/json", "application/json-patch+json")
@@ -74,13 +73,24 @@ async def read_json(request: web.Request) -> Any:
 
 
 async def _admit(request: web.Request, state: BaswareState) -> None:
-    if len(await request.read()) > LARGEST_BODY:
-        raise web.HTTPRequestEntityTooLarge(LARGEST_BODY)
+    _limit_size(len(await request.read()), state.switches)
     if request.path.startswith(_OPEN):
         return
     api = request.path.split("/")[2:3]
     scope = f"{''.join(api)}.{_RIGHTS.get(request.method, 'write')}"
     state.tokens.check(request.headers.get("Authorization"), scope)
+
+
+def _limit_size(size: int, switches: BaswareSwitches) -> None:
+    if size <= switches.largest_body:
+        return
+    if switches.too_large_status == 413:  # the gateway's
+        raise web.HTTPRequestEntityTooLarge(switches.largest_body)
+    raise refused(
+        switches.too_large_status,
+        "PARAMETER_VALIDATION_ERROR",
+        f"{size} bytes, at most {switches.largest_body} are allowed",
+    )
 
 
 def _denied(

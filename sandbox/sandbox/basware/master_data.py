@@ -1,10 +1,14 @@
-"""Master data: lists, single records, upserts by POST and merges by PATCH (reference 4.1, 4.2)."""
+"""Master data: lists, single records, upserts by POST and merges by PATCH (reference 4.1, 4.2).
+
+This is the API's own store, which GET shows; what P2P makes of a record is another matter.
+"""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sandbox.basware.errors import BaswareError, ErrorEntry, bad_parameter, not_found, refused
+from sandbox.basware.errors import BaswareError, ErrorEntry, not_found, refused
 from sandbox.basware.paging import Query, turn_page
 from sandbox.basware.records import (
     RecordStore,
@@ -14,10 +18,18 @@ from sandbox.basware.records import (
     updated_after,
 )
 from sandbox.basware.request_status import Item
-from sandbox.basware.resources import LISTS, RESOURCES, Resource, list_resource
+from sandbox.basware.resources import (
+    LISTS,
+    RESOURCES,
+    Resource,
+    list_key_of,
+    list_resource,
+    store_name,
+)
 from sandbox.basware.validation import parse_moment
 
 if TYPE_CHECKING:
+    from sandbox.basware.p2p import P2P
     from sandbox.basware.paging import Continuations, Page
     from sandbox.basware.request_status import RequestLog
     from sandbox.basware.switches import BaswareSwitches
@@ -31,21 +43,29 @@ class MasterData:
     """Every master-data API and generic list. Not locked: the state that owns it is."""
 
     def __init__(
-        self, clock: Clock, switches: BaswareSwitches, schemas: Schemas, log: RequestLog
+        self,
+        clock: Clock,
+        switches: BaswareSwitches,
+        schemas: Schemas,
+        log: RequestLog,
+        p2p: P2P,
     ) -> None:
         self._clock = clock
         self._switches = switches
         self._schemas = schemas
         self._log = log
+        self._p2p = p2p
+        self._patched: dict[str, datetime] = {}
         self.stores: dict[str, RecordStore] = {}
         self.clear()
 
     def clear(self) -> None:
         """Forget every record."""
+        self._patched.clear()
         self.stores = {resource.name: RecordStore(resource.parent) for resource in RESOURCES}
 
     def load(self, name: str, entities: list[dict[str, Any]]) -> None:
-        """Store seeded entities of the API `name` (`lists/KEY` for a generic list).
+        """Store seeded entities of the API `name` (`lists/KEY` for a generic list), in P2P too.
 
         Raises KeyError for an API that does not exist, ValueError for an impossible entity.
         """
@@ -57,11 +77,13 @@ class MasterData:
         for entity in entities:
             content = self._schemas.tidy(resource.entity, entity)
             given = parse_moment(content.get("lastUpdated", ""))
-            store.put(content[resource.key], content, given or self._clock.now())
+            key = content[resource.key]
+            store.put(key, content, given or self._clock.now())
+            self._p2p.save(name, key, store.records[key].content)
 
     def store(self, resource: Resource) -> RecordStore:
         """The records of one API; an unused generic list is empty."""
-        return self.stores.get(_store_name(resource)) or RecordStore()
+        return self.stores.get(store_name(resource)) or RecordStore()
 
     def page(self, resource: Resource, query: Query, continuations: Continuations) -> Page:
         """A list. Raises 400, and 404 when nothing matches."""
@@ -106,10 +128,11 @@ class MasterData:
         """Write an array of whole entities, all or none; the echo. Raises 400, 409."""
         entities = self._checked(resource, body)
         self._refuse_duplicates(resource, entities)
+        self._refuse_lines_without_order(resource, entities)
         return self._save(resource, request_id, "POST", entities)
 
     def patch(self, resource: Resource, request_id: str, key: str, body: object) -> dict[str, Any]:
-        """Merge one entity into the stored one; the result. Raises 400, 404."""
+        """Merge one entity into the stored one; the result. Raises 400, 404, 503."""
         changes = self._checked_one(resource, body, partial=True)
         record = self.store(resource).records.get(key)
         if record is None:
@@ -118,6 +141,7 @@ class MasterData:
             raise refused(
                 400, "EXTERNAL_CODE_MISMATCH", f"{resource.key} differs from the path", key
             )
+        self._refuse_concurrent(resource, key)
         merged = self._merge(record.content, changes)
         return self._save(resource, request_id, "PATCH", [merged])[0]
 
@@ -125,7 +149,11 @@ class MasterData:
         if not isinstance(body, list) or not body:
             raise refused(400, "SCHEMA_VALIDATION_ERROR", "an array of entities is expected")
         if len(body) > resource.post_limit:
-            raise bad_parameter(f"{len(body)} records, at most {resource.post_limit} are allowed")
+            raise refused(
+                self._switches.too_many_records_status,
+                "PARAMETER_VALIDATION_ERROR",
+                f"{len(body)} records, at most {resource.post_limit} are allowed",
+            )
         entities, errors = [], []
         for number, value in enumerate(body):
             entity, messages = self._read(resource, value)
@@ -178,38 +206,65 @@ class MasterData:
             for company in companies_of(record.content)
         }
 
+    def _refuse_lines_without_order(
+        self, resource: Resource, entities: list[dict[str, Any]]
+    ) -> None:
+        if resource.name != "matchingOrderLines" or self._switches.unknown_order != "refuse":
+            return
+        orders = self.stores["matchingOrders"].records
+        errors = [
+            ErrorEntry(
+                "DATA_VALIDATION_FAILED",
+                f"there is no order with external code {line['orderExternalCode']}",
+                line[resource.key],
+            )
+            for line in entities
+            if line["orderExternalCode"] not in orders
+        ]
+        if errors:
+            raise BaswareError(400, errors)
+
+    def _refuse_concurrent(self, resource: Resource, key: str) -> None:
+        if resource.name != "matchingOrderLines":
+            return
+        now = self._clock.peek()
+        if self._patched.get(key, now) > now:
+            raise refused(503, "UNEXPECTED_ERROR", "another request is changing the line", key)
+        if self._switches.patch_busy_seconds:
+            self._patched[key] = now + timedelta(seconds=self._switches.patch_busy_seconds)
+
     def _save(
         self, resource: Resource, request_id: str, operation: str, entities: list[dict[str, Any]]
     ) -> list[dict[str, Any]]:
-        store = self.stores.setdefault(_store_name(resource), RecordStore())
+        name = store_name(resource)
+        store = self.stores.setdefault(name, RecordStore())
         items, echo = [], []
         for entity in entities:
             key = entity[resource.key]
             changed = store.put(key, entity, self._clock.now())
-            items.append(self._item(key, entity, changed=changed))
-            echo.append(store.records[key].as_json())
-        if resource.entity_type is not None:
+            record = store.records[key]
+            items.append(
+                Item(
+                    key,
+                    record.content,
+                    unchanged=not changed and self._switches.skip_unchanged,
+                )
+            )
+            echo.append(record.as_json())
+        if resource.entity_type is None:  # it reports nowhere: taken up at once
+            for item in items:
+                self._p2p.save(name, item.external_code, item.content)
+        else:
             self._log.submit(
                 request_id,
                 resource.entity_type,
                 operation,
                 items,
                 version=resource.version,
-                list_key=_list_key(resource),
+                list_key=list_key_of(resource),
+                api=name,
             )
         return echo
-
-    def _item(self, key: str, entity: dict[str, Any], *, changed: bool) -> Item:
-        item = Item(key, entity)
-        unknown = companies_of(entity) - self.stores["companies"].records.keys()
-        if not changed and self._switches.skip_unchanged:
-            item.status = "NotProcessed"
-        elif unknown and self._switches.check_company_codes:
-            item.status = "Error"
-            item.message = (
-                f"Record skipped, wrong or missing CompanyCode: {', '.join(sorted(unknown))}"
-            )
-        return item
 
     def _merge(self, stored: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
         merged = dict(stored)
@@ -238,16 +293,6 @@ class MasterData:
         for item in new:
             merged[item[key]] = self._merge(merged.get(item[key], {}), item)
         return list(merged.values())
-
-
-def _store_name(resource: Resource) -> str:
-    key = _list_key(resource)
-    return resource.name if key is None else LISTS + key
-
-
-def _list_key(resource: Resource) -> str | None:
-    _, marker, key = resource.path.partition(f"/{LISTS}")
-    return key if marker else None
 
 
 def _schema_error(entity: dict[str, Any], key: str, message: str) -> ErrorEntry:

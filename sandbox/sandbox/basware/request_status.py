@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import uuid4
 
 from sandbox.basware.errors import not_found, refused
@@ -14,6 +15,7 @@ from sandbox.basware.exact_json import dumps, stamp
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sandbox.basware.p2p import P2P
     from sandbox.basware.switches import BaswareSwitches
     from sandbox.clock import Clock
 
@@ -53,29 +55,37 @@ class OutcomeRule:
 
 @dataclass
 class Item:
-    """One record of a request and how it ended."""
+    """One record of a request and how it ended; `unchanged`: the API held exactly this before."""
 
     external_code: str
     content: dict[str, Any]
     parent: str | None = None
-    status: str = "Success"
-    message: str = ""
+    unchanged: bool = False
+    status: str = "InProgress"
+    messages: list[str] = field(default_factory=list)
     category: str = "DataValidation"
 
-    def as_json(self, status: str) -> dict[str, Any]:
+    def settle(self, status: str, messages: list[str], category: str = "DataValidation") -> None:
+        """Note how it ended."""
+        self.status, self.messages, self.category = status, messages, category
+
+    def as_json(self) -> dict[str, Any]:
         """The ProcessedItem."""
         item: dict[str, Any] = {"externalCode": self.external_code}
         if self.parent is not None:
             item["parentExternalCode"] = self.parent
-        item["status"] = status
-        if status in _UNSAVED:
-            item["errors"] = [{"type": status, "message": self.message, "category": self.category}]
+        item["status"] = self.status
+        if self.status in _UNSAVED:
+            item["errors"] = [
+                {"type": self.status, "message": message, "category": self.category}
+                for message in self.messages
+            ]
         return item
 
 
 @dataclass
 class LoggedRequest:
-    """One write and the state of its processing."""
+    """One write and the state of its processing; `api` is where P2P puts its records."""
 
     request_id: str
     entity_type: str
@@ -85,32 +95,26 @@ class LoggedRequest:
     submitted: datetime
     settles: datetime
     list_key: str | None = None
+    api: str | None = None
+    processed: datetime | None = None
     acknowledged: datetime | None = None
     feedback_ids: dict[str, str] = field(default_factory=dict)
 
-    def settled(self, now: datetime) -> bool:
-        """Whether the target system has answered."""
-        return self.settles <= now
-
-    def status(self, now: datetime) -> str:
+    def status(self) -> str:
         """The aggregated requestStatus."""
-        if not self.settled(now):
+        if self.processed is None:
             return "InProgress"
         final = "Error" if any(item.status in _UNSAVED for item in self.items) else "Success"
         return f"Acknowledged{final}" if self.acknowledged else final
 
-    def updated(self, now: datetime) -> datetime:
+    def updated(self) -> datetime:
         """When the entry last changed."""
-        if self.acknowledged:
-            return self.acknowledged
-        return self.settles if self.settled(now) else self.submitted
+        return self.acknowledged or self.processed or self.submitted
 
-    def as_json(self, now: datetime, *, ignore_successful: bool) -> dict[str, Any]:
+    def as_json(self, *, ignore_successful: bool) -> dict[str, Any]:
         """The ConsumerLogEventUserView."""
-        status, updated = self.status(now), stamp(self.updated(now))
-        items = [
-            item.as_json(item.status if self.settled(now) else "InProgress") for item in self.items
-        ]
+        status, updated = self.status(), stamp(self.updated())
+        items = [item.as_json() for item in self.items]
         if ignore_successful:
             items = [item for item in items if item["status"] not in {"Success", "NotProcessed"}]
         entry: dict[str, Any] = {
@@ -133,20 +137,37 @@ class LoggedRequest:
 
 
 class RequestLog:
-    """All writes by request id. Not locked: the state that owns it is."""
+    """All writes by request id. Not locked: the state that owns it is.
 
-    def __init__(self, clock: Clock, switches: BaswareSwitches) -> None:
+    P2P takes a request up when it is due, and judges it by what it holds and how the switches
+    stand at that time: requests in the order in which they are due, records as they were sent.
+    """
+
+    def __init__(self, clock: Clock, switches: BaswareSwitches, p2p: P2P) -> None:
         self._clock = clock
         self._switches = switches
+        self._p2p = p2p
         self.rules: list[OutcomeRule] = []
-        self.requests: dict[str, LoggedRequest] = {}
-        self._latest: dict[tuple[str, str | None, str], tuple[LoggedRequest, Item]] = {}
+        self._requests: dict[str, LoggedRequest] = {}
+        self._due: list[tuple[datetime, int, LoggedRequest]] = []
+        self._held_until: datetime | None = None
+        self._latest: dict[_Place, Item] = {}
+        self._refused: set[_Place] = set()
 
     def clear(self) -> None:
         """Forget every request and rule."""
         self.rules.clear()
-        self.requests.clear()
+        self._requests.clear()
+        self._due.clear()
+        self._held_until = None
         self._latest.clear()
+        self._refused.clear()
+
+    @property
+    def requests(self) -> dict[str, LoggedRequest]:
+        """Every request by its id, each as far as P2P has come by now."""
+        self.process_due()
+        return self._requests
 
     def submit(
         self,
@@ -157,8 +178,10 @@ class RequestLog:
         *,
         version: str = "V1",
         list_key: str | None = None,
+        api: str | None = None,
     ) -> None:
-        """Queue a write for the target system; it settles after `settle_seconds`."""
+        """Queue a write for the target system; it is due after `settle_seconds`."""
+        self.process_due()
         now = self._clock.now()
         request = LoggedRequest(
             request_id,
@@ -169,27 +192,52 @@ class RequestLog:
             submitted=now,
             settles=now + timedelta(seconds=self._switches.settle_seconds),
             list_key=list_key,
+            api=api,
         )
         for item in items:
-            self._apply_rules(entity_type, item)
-            self._expire_older(request, item, now)
-        self.requests[request_id] = request
+            if not item.unchanged:
+                self._latest[_place(request, item)] = item
+        self._requests[request_id] = request
+        heapq.heappush(self._due, (request.settles, len(self._requests), request))
+        self.process_due()
 
-    def _apply_rules(self, entity_type: str, item: Item) -> None:
-        for rule in self.rules:
-            if rule.matches(entity_type, item.external_code):
-                item.status, item.message = rule.status, rule.message
-                item.category = rule.category
-                return
+    def process_due(self) -> None:
+        """Let P2P take up what is due by now."""
+        now = self._clock.peek()
+        if self._switches.never_settles:
+            self._held_until = now
+            return
+        while self._due and self._due[0][0] <= now:
+            _, _, request = heapq.heappop(self._due)
+            for item in request.items:
+                self._process(request, item)
+            request.processed = max(request.settles, self._held_until or request.settles)
 
-    def _expire_older(self, request: LoggedRequest, item: Item, now: datetime) -> None:
-        # only the later of two versions that wait at the same time is saved
-        place = (request.entity_type, request.list_key, f"{item.parent}/{item.external_code}")
-        older = self._latest.get(place)
-        if older is not None and not older[0].settled(now) and item.status != "NotProcessed":
-            older[1].status = "RecordExpired"
-            older[1].message = "More recent version of the record has been posted"
-        self._latest[place] = (request, item)
+    def _process(self, request: LoggedRequest, item: Item) -> None:
+        place = _place(request, item)
+        rule = next(
+            (r for r in self.rules if r.matches(request.entity_type, item.external_code)), None
+        )
+        if not item.unchanged and self._latest[place] is not item:
+            item.settle("RecordExpired", ["More recent version of the record has been posted"])
+            return
+        if rule is not None:
+            item.settle(rule.status, [rule.message], rule.category)
+            if rule.status == "Warning" and request.api:
+                self._p2p.save(request.api, item.external_code, item.content)
+        elif self._skips(place, item):
+            item.settle("NotProcessed", [])
+            return
+        elif request.api is None:
+            item.settle("Success", [])
+        else:
+            item.settle(*self._p2p.take(request.api, item.external_code, item.content))
+        (self._refused.add if item.status == "Error" else self._refused.discard)(place)
+
+    def _skips(self, place: _Place, item: Item) -> bool:
+        """Whether P2P need not look at a record, since it has been given the same before."""
+        again = place in self._refused and not self._switches.skip_unchanged_after_error
+        return item.unchanged and not again
 
     def get(self, request_id: str) -> LoggedRequest:
         """One request. Raises 404."""
@@ -203,26 +251,32 @@ class RequestLog:
         now = self._clock.now()
         requests = [self.get(request_id) for request_id in request_ids]
         for request in requests:
-            if request.status(now) not in {"Success", "Error"}:
+            if request.status() not in {"Success", "Error"}:
                 raise refused(
                     405,
                     "METHOD_NOT_ALLOWED",
-                    f"Request {request.request_id} is {request.status(now)}",
+                    f"Request {request.request_id} is {request.status()}",
                 )
         for request in requests:
             request.acknowledged = now
 
     def feedback(self, wanted: Callable[[LoggedRequest, Item], bool]) -> dict[str, dict[str, Any]]:
         """The ErrorFeedbackEntities of settled records that went wrong, by their id."""
-        now = self._clock.peek()
         return {
             feedback["id"]: feedback
             for request in self.requests.values()
-            if request.settled(now)
             for item in request.items
             if item.status in _UNSAVED and wanted(request, item)
             for feedback in [_feedback(request, item)]
         }
+
+
+#: What is one record: entity type, list key, parent, external code.
+_Place: TypeAlias = tuple[str, str | None, str | None, str]
+
+
+def _place(request: LoggedRequest, item: Item) -> _Place:
+    return request.entity_type, request.list_key, item.parent, item.external_code
 
 
 def _feedback(request: LoggedRequest, item: Item) -> dict[str, Any]:
@@ -232,8 +286,8 @@ def _feedback(request: LoggedRequest, item: Item) -> dict[str, Any]:
         "externalCode": item.external_code,
         "errorEntity": dumps(_pascal_case(item.content)),
         "entityType": request.entity_type,
-        "errorStamp": stamp(request.settles),
-        "errors": [item.message],
+        "errorStamp": stamp(request.processed or request.settles),
+        "errors": item.messages,
         "targetSystem": SYSTEM,
     }
 

@@ -67,6 +67,12 @@ RESOURCES = (
     ),
     Resource("v1/exchangeRates", "exchangeRates", "ExchangeRateEntity", "ExchangeRate"),
     Resource(
+        "v1/advancedValidations",
+        "advancedValidations",
+        "AdvancedValidationEntity",
+        "AdvancedValidation",
+    ),
+    Resource(
         "v1/matchingOrders",
         "matchingOrders",
         "OrderEntity",
@@ -98,8 +104,53 @@ RESOURCES = (
 )
 
 LISTS = "lists/"
+#: A kind of list: how many keys it has, then text, number and date columns and the longest text,
+#: each up to the number of the key (reference 3.3).
+_LIST_KINDS = {
+    "ACC_LIST": (
+        (10, (5, 3, 0, 250)),
+        (20, (5, 3, 0, 50)),
+        (30, (10, 5, 5, 250)),
+        (35, (25, 10, 10, 250)),
+    ),
+    "INV_LIST": ((10, (5, 0, 0, 250)), (20, (10, 5, 5, 250))),
+    "CUST_RESOLVER": ((5, (15, 15, 15, 250)),),
+}
+
+
+@dataclass(frozen=True)
+class ListTable:
+    """What the P2P table behind a generic list can hold."""
+
+    texts: int
+    numbers: int
+    dates: int
+    longest_text: int
+
+
+def list_table(list_key: str) -> ListTable:
+    """The table of `list_key`. Raises KeyError when there is no such list."""
+    kind, _, number = list_key.rpartition("_")
+    if kind in _LIST_KINDS and number.isdecimal() and number == str(int(number)) != "0":
+        for last, columns in _LIST_KINDS[kind]:
+            if int(number) <= last:
+                return ListTable(*columns)
+    raise KeyError(list_key)
 
 
 def list_resource(list_key: str) -> Resource:
-    """The generic list `list_key`, an API of its own for every key."""
+    """The generic list `list_key`, an API of its own for every key. Raises KeyError."""
+    list_table(list_key)
     return Resource(f"v1/{LISTS}{list_key}", "listItems", "GenericListEntity", "GenericList")
+
+
+def store_name(resource: Resource) -> str:
+    """What seeds and stores call an API: its name, `lists/KEY` for a generic list."""
+    key = list_key_of(resource)
+    return resource.name if key is None else LISTS + key
+
+
+def list_key_of(resource: Resource) -> str | None:
+    """The key of a generic list, None for any other API."""
+    _, marker, key = resource.path.partition(f"/{LISTS}")
+    return key if marker else None

@@ -24,6 +24,7 @@ ROOTS = (
     "AccountEntity",
     "AccountingDocumentEntity",
     "AccountingDocumentsStatusResponseEntity",
+    "AdvancedValidationEntity",
     "CompanyEntity",
     "ConsumerLogEventUserView",
     "CostCenterEntity",

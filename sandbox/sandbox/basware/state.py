@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.basware.documents import DocumentStore
 from sandbox.basware.master_data import MasterData
+from sandbox.basware.p2p import P2P
 from sandbox.basware.paging import Continuations
 from sandbox.basware.request_status import OutcomeRule, RequestLog
 from sandbox.basware.responses import ResponseDesk
@@ -36,10 +37,11 @@ class BaswareState:
         self.tokens = TokenAuthority(clock, switches)
         self.continuations = Continuations(clock, switches)
         self.shelf = Shelf(clock, switches)
-        self.log = RequestLog(clock, switches)
+        self._p2p = P2P(switches)
+        self.log = RequestLog(clock, switches, self._p2p)
         self.invoices = DocumentStore(clock, switches, self.schemas)
         self.desk = ResponseDesk(clock, switches, self.invoices)
-        self.master_data = MasterData(clock, switches, self.schemas, self.log)
+        self.master_data = MasterData(clock, switches, self.schemas, self.log, self._p2p)
 
     def reset(self) -> None:
         """Empty again; tokens and addresses given out so far are worthless."""
@@ -48,6 +50,7 @@ class BaswareState:
             self.continuations.clear()
             self.shelf.clear()
             self.log.clear()
+            self._p2p.clear()
             self.invoices.documents.clear()
             self.master_data.clear()
 
@@ -79,6 +82,18 @@ class BaswareState:
         with self.lock:
             store = self.master_data.stores.get(name)
             return [record.as_json() for record in store.records.values()] if store else []
+
+    def p2p(self, name: str) -> list[dict[str, Any]]:
+        """What P2P holds of one master-data API: the records that it took up, as it took them."""
+        with self.lock:
+            self.log.process_due()
+            return [dict(content) for content in self._p2p.records(name)]
+
+    def p2p_resources(self) -> list[str]:
+        """The master-data APIs of which P2P holds records."""
+        with self.lock:
+            self.log.process_due()
+            return self._p2p.names()
 
     # -- what happens in P2P, outside the API
 
@@ -127,10 +142,9 @@ class BaswareState:
                     for name, store in self.master_data.stores.items()
                     if store.records
                 },
+                "p2p": {name: len(self.p2p(name)) for name in self.p2p_resources()},
                 "requests": dict(
-                    Counter(
-                        request.status(self.clock.peek()) for request in self.log.requests.values()
-                    )
+                    Counter(request.status() for request in self.log.requests.values())
                 ),
             }
 

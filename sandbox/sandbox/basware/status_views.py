@@ -25,7 +25,7 @@ def status_page(state: BaswareState, query: Query) -> Page:
         request = requests[key]
         if not wanted(request):
             return None
-        return request.as_json(state.clock.peek(), ignore_successful=ignore)
+        return request.as_json(ignore_successful=ignore)
 
     return turn_page(
         state.continuations,
@@ -45,12 +45,11 @@ def _request_filter(state: BaswareState, query: Query) -> Callable[[LoggedReques
     fresh = _fresh(state, query)
 
     def wanted(request: LoggedRequest) -> bool:
-        now = state.clock.peek()
         return (
-            status in (None, request.status(now))
+            status in (None, request.status())
             and entity_type in (None, request.entity_type)
             and system in (None, SYSTEM)
-            and fresh(request.updated(now))
+            and fresh(request.updated())
         )
 
     return wanted
@@ -64,7 +63,7 @@ def feedback_page(state: BaswareState, query: Query) -> Page:
         lambda request, _item: (
             entity_type in (None, request.entity_type)
             and system in (None, SYSTEM)
-            and fresh(request.settles)
+            and fresh(request.updated())
         )
     )
     return turn_page(

@@ -36,6 +36,11 @@ class BaswareSwitches:
     unknown_property: str = "accept"  # "accept" (and ignore), or "refuse" (10)
     patch_merges_arrays: bool = True  # by the key of their items; False = arrays are replaced (4.1)
     prevent_duplicate_codes: bool = False  # tenant flag: one record code per company (4.1)
+    largest_body: int = 6 * 1024 * 1024  # bytes of a request; "6 MB" may be less (4.2)
+    too_large_status: int = 413  # of the gateway, or 400 of the service (4.2)
+    too_many_records_status: int = 400  # or 413 (4.2)
+    unknown_list_key_status: int = 400  # of a write; or 404 (3.3)
+    patch_busy_seconds: float = 0.0  # so long another PATCH of the same order line gets a 503 (3.5)
 
     # -- responses to invoices (3.1)
     already_transferred_status: int = 400  # a second transferResponse
@@ -43,6 +48,22 @@ class BaswareSwitches:
     response_after_failure: bool = False  # "only once (unless it is retransferred from P2P)"
 
     # -- asynchronous processing (4.4)
+    request_status_enabled: bool = True  # False: requestStatus answers 404
     settle_seconds: float = 0.0  # from the 200 to a final requestStatus
+    never_settles: bool = False  # P2P takes nothing up; all waits until this is off again
     skip_unchanged: bool = True  # an identical record settles as NotProcessed
-    check_company_codes: bool = True  # a record for a company that was never imported is an Error
+    skip_unchanged_after_error: bool = True  # even when P2P refused it the first time
+
+    # -- what P2P makes of a record (3.2 to 3.5): "error", "warning" (saved all the same) or "off"
+    check_company_codes: bool = True  # a record of a company that P2P does not have is an Error
+    p2p_company_codes: tuple[str, ...] = ()  # set up by hand; empty = those of the companies API
+    p2p_currencies: tuple[str, ...] = ()  # those that are active in P2P; empty = all
+    unknown_currency: str = "error"
+    unknown_payment_term: str = "error"  # a vendor's term is not there, or not active
+    repeated_bank_account: str = "error"  # within one vendor
+    unknown_supplier: str = "error"  # an order's vendor is not in the order's company
+    unknown_order: str = "error"  # an order line whose order is not there; "refuse": a 400 at once
+    quantity_not_positive: str = "error"  # of an order line; 1 for blanket and service lines
+    line_without_is_deleted: str = "warning"  # best-fit matching passes over such a line
+    unknown_list_column: str = "error"  # a column, or a text, that the list's table cannot hold
+    bank_account_in_message: bool = False  # P2P's words repeat the number

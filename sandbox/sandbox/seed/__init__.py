@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from sandbox.seed.demo import demo_world, small_world
+from sandbox.seed.tenants import Tenant, split_by_tenant
 from sandbox.seed.world import Expectation, World
 
-__all__ = ["Expectation", "World", "demo_world", "small_world"]
+__all__ = [
+    "Expectation",
+    "Tenant",
+    "World",
+    "demo_world",
+    "small_world",
+    "split_by_tenant",
+]

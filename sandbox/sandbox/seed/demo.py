@@ -47,11 +47,14 @@ def small_orders(legal_entities: Sequence[str] = ("usmf", "demf", "gbsi", "jpmf"
     return made
 
 
-def demo_world(*, seed: int = 365, invoices: int = 200, vendors: int = 300) -> World:
+def demo_world(
+    *, seed: int = 365, invoices: int = 200, vendors: int = 300, basware_masters: bool = False
+) -> World:
     """Four legal entities with `vendors` vendors and `invoices` documents that wait for transfer.
 
     Among those are `BAD_INVOICES` that must be rejected (`World.expected` says why); a dozen in
-    other states come on top. The same arguments give the same world. Raises ValueError when there
+    other states come on top. Masters are in Dynamics only, unless `basware_masters` says that
+    Basware has them already. The same arguments give the same world. Raises ValueError when there
     is no room for the bad ones, or too few vendors.
     """
     if invoices < BAD_INVOICES + len(COMPANIES):
@@ -66,6 +69,8 @@ def demo_world(*, seed: int = 365, invoices: int = 200, vendors: int = 300) -> W
     write_untouchable_invoices(desk)
     _other_orders(desk)
     world = _masters(COMPANIES, people, desk.orders)
+    if not basware_masters:
+        world.basware.clear()
     world.add(basware={"accountingDocuments": desk.documents})
     world.add(basware=exported_orders.basware_rows(people[:: max(1, len(people) // 6)]))
     world.expected = desk.expected

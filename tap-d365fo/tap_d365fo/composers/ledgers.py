@@ -15,18 +15,12 @@ FIELDS = ("AccountingCurrency", "ReportingCurrency", "ChartOfAccounts", "Exchang
 
 
 def ledgers(reader: Reader) -> list[Row]:
-    """Return LegalEntityId (lower case, as dataAreaId is) and FIELDS of the ledgers in scope.
+    """Return LegalEntityId (lower case, as dataAreaId is) and FIELDS of the companies' ledgers.
 
-    Those of the configured companies, all when none are configured. Raises SetupError when the
-    environment has no Ledgers: without them nothing shared could be told whose it is.
+    Raises SetupError when the environment has none: nobody could tell then whose what is shared is.
     """
-    wanted = {comparable(company) for company in reader.companies}
     rows = reader.table(SET, select=("LegalEntityId", *present(reader, SET, FIELDS)))
-    return [
-        {**row, "LegalEntityId": row["LegalEntityId"].lower()}
-        for row in rows
-        if not wanted or comparable(row["LegalEntityId"]) in wanted
-    ]
+    return [{**row, "LegalEntityId": row["LegalEntityId"].lower()} for row in rows]
 
 
 class CompanyLedger:

@@ -25,12 +25,23 @@ def test_different_parts_have_different_codes(first: list[str], second: list[str
     assert same == (first == second)
 
 
-@given(parts=PARTS, at=st.integers(0, 30))
-def test_nor_do_parts_that_only_look_alike(parts: list[str], at: int) -> None:
+ALIKE = st.lists(st.text("a_", min_size=1, max_size=3), min_size=2, max_size=4)
+
+
+@given(parts=ALIKE, data=st.data())
+def test_nor_have_parts_that_read_the_same_in_a_row(parts: list[str], data: st.DataObject) -> None:
     joined = "_".join(parts)
-    other = [joined[:at], joined[at + 1 :]]
-    if other != parts:
-        assert external_code("vendors", *parts) != external_code("vendors", *other)
+    marks = [at for at, character in enumerate(joined) if character == "_"]
+    ends = sorted(data.draw(st.sets(st.sampled_from(marks), min_size=1)))
+    starts = [0, *(end + 1 for end in ends)]
+    other = [joined[a:b] for a, b in zip(starts, [*ends, len(joined)], strict=True)]
+    same = external_code("vendors", *parts) == external_code("vendors", *other)
+    assert same == (parts == other)
+
+
+@pytest.mark.parametrize("other", [("a", "b_c"), ("a_b", "c"), ("a", "b", "", "c"), ("a_b_c",)])
+def test_where_one_part_ends_counts(other: tuple[str, ...]) -> None:
+    assert external_code("vendors", "a", "b", "c") != external_code("vendors", *other)
 
 
 def test_a_code_is_readable_where_it_fits() -> None:

@@ -254,6 +254,8 @@ def test_dimension_strings_are_split_as_they_are_written(delimiter: str, values:
     [
         ({"OrderedPurchaseQuantity": None}, "line 1 of purchase order PO-1 of demf: Ordered"),
         ({"LineAmount": 1.5}, "LineAmount is no exact number"),
+        ({"LineAmount": Decimal("1E+400")}, "LineAmount is no number that F&O can hold"),
+        ({"LineAmount": Decimal("NaN")}, "LineAmount is no number that F&O can hold"),
         ({"LineNumber": Decimal("1.5")}, "LineNumber is no whole number"),
         ({"ProductReceipts": [{"RecordId": 1}]}, r"ProductReceipts\[0\]: ReceivedPurchaseQuantity"),
     ],
