@@ -43,6 +43,7 @@ def render_basware(summary: dict[str, Any]) -> str:
                     f"{Decimal(cell['gross']):>18,.2f}"
                 )
     lines.append(f"  records  {_counts(summary['records'])}")
+    lines.append(f"  in P2P   {_counts(summary['p2p'])}")
     lines.append(f"  requests {_counts(summary['requests'])}")
     return "\n".join(lines)
 

@@ -44,6 +44,17 @@ def test_the_facts_are_those_of_the_document(openapi: dict[str, Any]) -> None:
     assert json.loads(stored) == draw_facts(openapi)
 
 
+VALIDATION = {
+    "externalCode": "rule-1",
+    "interface": "AdvancedValidation",
+    "keyValue": "605100",
+    "dimension1": "1",
+    "dimension1From": "CC-01",
+    "dimension1To": "CC-05",
+    "companies": [{"companyCode": "1000", "active": True}],
+}
+
+
 class Contract:
     """Calls the sandbox and holds every answer against the document."""
 
@@ -75,7 +86,8 @@ class Contract:
 
 @pytest.fixture
 def contract(sandbox: Sandbox, openapi: dict[str, Any], components: Any) -> Contract:
-    sandbox.load(demo_world(invoices=20, vendors=24))
+    sandbox.load(demo_world(invoices=20, vendors=24, basware_masters=True))
+    sandbox.basware.load({"advancedValidations": [VALIDATION]})
     sandbox.switches.basware.check_company_codes = False
     return Contract(sandbox, openapi, components)
 
@@ -91,6 +103,7 @@ MASTER_DATA = [
     ("/v1/exchangeRates", "externalCode"),
     ("/v1/matchingOrders", "externalCode"),
     ("/v1/lists/{listKey}", "externalCode"),
+    ("/v1/advancedValidations", "externalCode"),
 ]
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 from sandbox.d365fo.model import load_model
-from sandbox.seed import World, demo_world, small_world
+from sandbox.seed import World, demo_world, small_world, split_by_tenant
 from sandbox.seed.accounts import DEFAULT_FORMAT, display_value
 from sandbox.seed.builders import accounting_document, coding_row, order_row
 from sandbox.seed.companies import COMPANIES, decimals_of
@@ -31,7 +31,7 @@ WRONG_AMOUNTS = ("gross off by a penny", "rows short of the total")
 
 @pytest.fixture(scope="module")
 def demo() -> World:
-    return demo_world()
+    return demo_world(basware_masters=True)
 
 
 def test_same_seed_same_world() -> None:
@@ -44,6 +44,25 @@ def test_too_small_a_demo_is_refused() -> None:
         demo_world(invoices=7)
     with pytest.raises(ValueError, match="at least 24 vendors, not 8"):
         demo_world(vendors=8)
+
+
+def test_basware_starts_without_masters() -> None:
+    world = demo_world(invoices=40, vendors=40)
+    assert set(world.basware) == {"accountingDocuments", "exportedPurchaseOrders"}
+
+
+def test_a_split_by_tenant_loses_nothing_and_keeps_companies_apart() -> None:
+    world = demo_world(invoices=40, vendors=40)
+    tenants = split_by_tenant(world)
+    assert [tenant.legal_entities for tenant in tenants] == [["usmf", "jpmf"], ["demf", "gbsi"]]
+    seen = [
+        {row["companyCode"] for row in tenant.documents["accountingDocuments"]}
+        for tenant in tenants
+    ]
+    assert seen == [{"1000", "4000"}, {"2000", "3000", "9000"}]  # 9000 is in no mapping
+    for resource, rows in world.basware.items():
+        assert sum(len(tenant.documents[resource]) for tenant in tenants) == len(rows)
+    assert {**tenants[0].expected, **tenants[1].expected} == world.expected
 
 
 def test_the_demo_has_what_it_promises(demo: World) -> None:

@@ -79,7 +79,8 @@ class MasterData:
             given = parse_moment(content.get("lastUpdated", ""))
             key = content[resource.key]
             store.put(key, content, given or self._clock.now())
-            self._p2p.save(name, key, store.records[key].content)
+            if resource.writable:
+                self._p2p.save(name, key, store.records[key].content)
 
     def store(self, resource: Resource) -> RecordStore:
         """The records of one API; an unused generic list is empty."""

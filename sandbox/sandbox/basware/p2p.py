@@ -75,7 +75,7 @@ class P2P:
 
 
 def active_companies(content: dict[str, Any]) -> set[str]:
-    """The companies in which a record can be used: it is there, and neither it nor its place off.
+    """The companies in which a record can be used: it is there, and neither it nor its part off.
 
     An order or order line is off when it is closed or deleted.
     """
