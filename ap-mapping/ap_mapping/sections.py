@@ -147,7 +147,8 @@ class Masters:
     """What master data and orders from F&O are written into Basware with.
 
     Identifiers: F&O field -> scheme in Basware. Holds: members of CustVendorBlocked. Orders:
-    members of VersioningDocumentState. `order_line_dimensions` are the segments of a default
+    members of VersioningDocumentState. `without`: what records bring along from other entity sets
+    and this tenant does not send. `order_line_dimensions` are the segments of a default
     dimension string in their order. `languages` and `countries`: F&O code -> Basware code.
     """
 
@@ -161,6 +162,7 @@ class Masters:
     receipt_based_matching: bool = False
     order_line_dimensions: tuple[str, ...] = ()
     dimension_delimiter: str = "-"
+    without: tuple[str, ...] = ()
     vendor_identifiers: Mapping[str, str] = field(default_factory=lambda: VENDOR_IDENTIFIERS)
     company_identifiers: Mapping[str, str] = field(default_factory=dict)
     languages: Mapping[str, str] = field(default_factory=dict)

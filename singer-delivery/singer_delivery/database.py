@@ -147,7 +147,10 @@ def _migrate(connection: Connection) -> None:
     current = _revision(connection)
     if current == HEAD:
         return
-    # Alembic is loaded only when there is something to do.
+    # Alembic tells of each of its own parts, from its import on, at the level of our messages for
+    # people.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    # It is loaded only when there is something to do.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
     from alembic.script import ScriptDirectory  # noqa: PLC0415
@@ -163,8 +166,6 @@ def _migrate(connection: Connection) -> None:
             "upgrade the plugins before running them on it"
         )
         raise LedgerError(msg)
-    # Alembic tells of each of its own parts at the level of our messages for people.
-    logging.getLogger("alembic").setLevel(logging.WARNING)
     command.upgrade(config, HEAD)
     logger.info("ledger: schema %s -> %s", current or "(new)", HEAD)
 

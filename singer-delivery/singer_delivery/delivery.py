@@ -68,6 +68,8 @@ class Delivery:
     sleep: Callable[[float], None] = time.sleep
     tally: Counter[Status] = field(default_factory=Counter)
     bad_records: list[str] = field(default_factory=list)
+    # Why documents of the current wave were skipped by an earlier run, by key.
+    _skipped: dict[str, str] = field(default_factory=dict)
 
     def settle_leftovers(self) -> None:
         """Read back what an earlier run left in doubt, before anything new is sent."""
@@ -83,9 +85,9 @@ class Delivery:
             self.ledger.settle_entry(entry, outcome, self.run_id)
             if outcome is absent:
                 # No STATE covers it: the source offers it again, and it is sent then.
-                logger.info("%s: %s; it is sent when offered again", entry.key, absent.reason)
+                logger.info("%s: %s; it is sent when offered again", entry, absent.reason)
             else:
-                self._report(entry.key, entry.detail, outcome, entry.version)
+                self._report(str(entry), entry.detail, outcome, entry.version)
 
     def _confirm_accepted(self) -> None:
         """Settle what the target took in an earlier run; what is in progress stays accepted."""
@@ -100,7 +102,7 @@ class Delivery:
             for entry in page:
                 if outcome := found.get(entry.key):
                     self.ledger.settle_entry(entry, outcome, self.run_id)
-                    self._report(entry.key, entry.detail, outcome, entry.version)
+                    self._report(str(entry), entry.detail, outcome, entry.version)
 
     def run(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Deliver these records; every document ends with a durable outcome.
@@ -144,9 +146,14 @@ class Delivery:
         if not (storable(document.natural_key) and storable(document.version)):
             reason = reason or "its number or version holds characters that cannot be stored"
             document = replace(document, natural_key="", version="", label="")
+        if document.label:
+            # A later run that settles it has nothing but the ledger to name it by.
+            named = {**document.detail, "label": document.label}
+            document = replace(document, detail=named)
         return document, reason
 
     def _deliver(self, wave: Sequence[Document]) -> None:
+        self._skipped.clear()
         for sends in range(1, self.options.max_sends + 1):
             pending = self._survey(wave)
             if not pending:
@@ -158,7 +165,11 @@ class Delivery:
         """Settle what needs no sending; return the others with their plans."""
         if not wave:
             return []
-        surveyed = self.courier.survey(wave, self._known(wave))
+        known = self._known(wave)
+        self._skipped |= {
+            entry.key: entry.reason for entry in known.values() if entry.status is Status.SKIPPED
+        }
+        surveyed = self.courier.survey(wave, known)
         pending: list[tuple[Document, Any]] = []
         for document in wave:
             decision = surveyed[document.key]
@@ -257,13 +268,23 @@ class Delivery:
 
     def _settle(self, document: Document, outcome: Outcome) -> None:
         self.ledger.settle(self.courier.stream, document, outcome, self.run_id)
-        self._report(str(document), document.detail, outcome, document.version)
+        skipped = outcome.status is Status.SKIPPED
+        again = skipped and self._skipped.get(document.key) == outcome.reason
+        self._report(str(document), document.detail, outcome, document.version, again=again)
 
     def _report(
-        self, label: str, detail: Mapping[str, Any], outcome: Outcome, version: str
+        self,
+        label: str,
+        detail: Mapping[str, Any],
+        outcome: Outcome,
+        version: str,
+        *,
+        again: bool = False,
     ) -> None:
+        """Count an outcome and say it in one line; `again`: an earlier run said the same."""
         self.tally[outcome.status] += 1
-        level = logging.INFO if outcome.status in _QUIET else logging.WARNING
+        loud = logging.INFO if outcome.status in _QUIET else logging.WARNING
+        level = logging.DEBUG if again else loud
         logger.log(
             level,
             "%s: %s%s%s",
@@ -285,7 +306,7 @@ class Delivery:
         )
 
 
-_QUIET = frozenset({Status.DELIVERED, Status.UNCHANGED, Status.ACCEPTED})
+_QUIET = frozenset({Status.DELIVERED, Status.UNCHANGED, Status.ACCEPTED, Status.SKIPPED})
 
 
 @dataclass

@@ -103,6 +103,9 @@ class Entry:
     source: str = ""
     scope: str = ""
 
+    def __str__(self) -> str:
+        return str(self.detail.get("label") or self.key)
+
 
 def fingerprint(value: Any) -> str:
     """Return the SHA-256 of the canonical form of JSON-like content, as 64 hex digits.

@@ -7,6 +7,8 @@ from tap_d365fo.composers import (
     BankAccounts,
     CashDiscounts,
     CompanyLedger,
+    InTurn,
+    LineOrders,
     ProductReceipts,
     RateCompanies,
 )
@@ -22,7 +24,8 @@ VENDOR_FEEDS = (
         {"dataAreaId": "dataAreaId", "VendorAccountNumber": "AccountNum"},
     ),
 )
-#: Orders have no timestamp of their changes; those of their lines are the best sign of one.
+#: Orders have no timestamp of their changes; those of their lines are the best sign of one. An
+#: approval that touches no line waits for the next whole crawl, of lines as of orders.
 ORDER_FEEDS = (
     ChangeFeed("PurchTableBiEntities", "CreatedOn", _ORDER),
     ChangeFeed("PurchLineBiEntities", "SysModifiedDateTime", _ORDER),
@@ -85,9 +88,9 @@ CURATED: tuple[Curated, ...] = (
     Curated(
         "purchase_order_lines",
         "PurchaseOrderLinesV2",
-        composer=ProductReceipts(),
+        composer=InTurn(ProductReceipts(), LineOrders()),
         feeds=ORDER_LINE_FEEDS,
-        description="Purchase order lines with what has been received of them.",
+        description="Purchase order lines with their order and what has been received of them.",
     ),
     Curated("ledgers", "Ledgers", description="The ledger of each legal entity."),
     Curated("charts_of_accounts", "ChartOfAccounts", description="Charts of accounts."),

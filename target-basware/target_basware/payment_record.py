@@ -31,7 +31,9 @@ class Payment:
     Amounts are in the invoice's currency: `invoice_amount` is negative for a credit note, `amount`
     is this settlement without discount, `paid_total` and `cash_discount` are cumulative; they have
     the sign of the invoice, and `amount` the opposite one where it takes a payment back. Dates are
-    days like 2026-01-31, or "". `position` counts the settlements of the invoice from 1.
+    days like 2026-01-31, or "". `settled_with` is the other side: payment, invoice (an invoice or
+    a credit note), other, or unknown; what is no payment is not in `paid_total`. `position` counts
+    the settlements of the invoice from 1.
     """
 
     legal_entity: str
@@ -53,6 +55,7 @@ class Payment:
     payment_reference: str
     payment_id: str
     cheque_number: str
+    settled_with: str
     fully_paid: bool
     is_reversal: bool
     reversal_voucher: str
@@ -70,6 +73,11 @@ class Payment:
     def is_credit(self) -> bool:
         """Whether a credit note was settled."""
         return self.invoice_amount < 0
+
+    @property
+    def is_offset(self) -> bool:
+        """Whether it was settled without money, as with a credit note; unseen counts as paid."""
+        return self.settled_with in ("invoice", "other")
 
     @property
     def external_code(self) -> str:
@@ -130,6 +138,7 @@ def payment(record: Record) -> Payment:
         payment_reference=text(record, "payment_reference"),
         payment_id=text(record, "payment_id"),
         cheque_number=text(record, "cheque_number"),
+        settled_with=text(record, "settled_with"),
         fully_paid=flag(record, "fully_paid", default=False),
         is_reversal=flag(record, "is_reversal", default=False),
         reversal_voucher=text(record, "reversal_voucher"),

@@ -126,12 +126,25 @@ def test_masters_have_defaults_and_exceptions() -> None:
     assert plain.for_legal_entity("usmf").masters == Masters()
 
 
+def test_what_a_tenant_does_without_may_differ_by_legal_entity() -> None:
+    mapping = parse_mapping(
+        "version: 1\ncompanies: {a: {legal_entity: usmf}, b: {legal_entity: demf}}\n"
+        "masters: {without: [BankAccounts, ProductReceipts]}\n"
+        "legal_entities: {demf: {masters: {without: []}}}"
+    )
+    found = [mapping.for_legal_entity(name).masters.without for name in ("usmf", "demf")]
+    assert found == [("BankAccounts", "ProductReceipts"), ()]
+    assert Masters().without == ()
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
         ("order_statuses: [Konfirmed]", "Confirmed"),
         ("inactive_on_hold: Invoice", "must be a list"),
         ("dimension_delimiter: '+'", "separates the segments"),
+        ("without: [Order]", "BankAccounts or ProductReceipts"),
+        ("without: BankAccounts", "must be a list"),
         ("inherit: maybe", "must be true or false"),
         ("sourcesystem: X", "Did you mean source_system"),
     ],

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from sandbox.demo import LEDGER_KEEPERS
+from sandbox.demo_process import borrow_environments
 from sandbox.server import Sandbox
 
 ROOT = Path(__file__).parents[2]
@@ -83,6 +84,7 @@ class Meltano:
             "MELTANO_SYS_DIR_ROOT": str(self.directory / "system"),
             "MELTANO_AUTO_INSTALL": "false",
             **{f"{plugin}_LEDGER_URL": ledger for plugin in LEDGER_KEEPERS},
+            "TAP_D365FO_METADATA_CACHE": str(self.directory / "cache"),
             "NO_COLOR": "1",
             **self.environment,
         }
@@ -104,17 +106,6 @@ def installed_plugins() -> Path:
             timeout=600,
         )
     return system
-
-
-def borrow_environments(system: Path, own: Path) -> None:
-    """Make a system folder with the plugin environments of another one.
-
-    Runs that go on at the same time would overwrite each other's catalogs in one folder.
-    """
-    for environment in system.glob("*/*/venv"):
-        plugin = own / environment.parent.relative_to(system)
-        plugin.mkdir(parents=True)
-        (plugin / "venv").symlink_to(environment)
 
 
 @pytest.fixture(scope="session")

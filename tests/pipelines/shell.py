@@ -13,6 +13,7 @@ from sandbox.server import Sandbox
 #: Foreign plugins, each in an environment of its own.
 TARGET_JSONL = "uv tool run --quiet --from target-jsonl==0.1.4 target-jsonl"
 TAP_JSONL = "uv tool run --quiet --from tap-jsonl==0.3.1 tap-jsonl"
+MAPPING = str(Path(__file__).parents[2] / "mapping.yml")
 
 
 def shell(
@@ -28,7 +29,9 @@ def shell(
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             **sandbox.environment(),
             **{f"{plugin}_LEDGER_URL": ledger for plugin in LEDGER_KEEPERS},
-            "TARGET_D365FO_MAPPING_FILE": str(Path(__file__).parents[2] / "mapping.yml"),
+            "TARGET_D365FO_MAPPING_FILE": MAPPING,
+            "TARGET_BASWARE_MAPPING_FILE": MAPPING,
+            "TAP_D365FO_METADATA_CACHE": str(directory / "cache"),
             **extra,
         },
         stdin=subprocess.DEVNULL,

@@ -16,7 +16,8 @@ import sqlalchemy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from singer_delivery.bulk import BulkDelivery, BulkOptions, RecordRefusal
-from singer_delivery.bulk_sending import BLIND_REFUSALS
+from singer_delivery.bulk.sending import BLIND_REFUSALS
+from singer_delivery.bulk.summary import summary
 from singer_delivery.database import open_database
 from singer_delivery.document import TAKEN, Document, Outcome, Status
 from singer_delivery.errors import (
@@ -891,6 +892,47 @@ def test_the_register_holds_the_latest_crawl_once_things_work_again(
 # Logs
 
 
+@pytest.mark.parametrize(
+    ("counts", "more", "words"),
+    [
+        (
+            {DELIVERED: 31},
+            {"requests": 1, "fewest": 1},
+            "31 delivered in 1 request (the fewest possible: 1)",
+        ),
+        (
+            {UNCHANGED: 2, ACCEPTED: 4, DELIVERED: 3, REJECTED: 1},
+            {"requests": 5, "fewest": 1},
+            "4 accepted, 3 delivered in 5 requests (the fewest possible: 1), 2 unchanged, "
+            "1 rejected",
+        ),
+        (
+            {REJECTED: 1},
+            {"requests": 1, "fewest": 1},
+            "nothing taken in 1 request (the fewest possible: 1), 1 rejected",
+        ),
+        ({UNCHANGED: 33}, {}, "33 unchanged, nothing sent"),
+        ({UNCHANGED: 3}, {"still_rejected": 2}, "3 unchanged, 2 still rejected, nothing sent"),
+        ({}, {}, "nothing sent"),
+        ({NOT_SENT: 5, UNCHANGED: 1}, {}, "5 not sent, 1 unchanged"),
+        ({DELIVERED: 2}, {}, "2 delivered"),
+        ({DELIVERED: 1}, {"inactivations": 1}, "1 delivered, 1 inactivation among them"),
+        ({REJECTED: 2}, {"inactivations": 2}, "2 rejected, 2 inactivations among them"),
+    ],
+)
+def test_the_summary_in_words(counts: dict[Status, int], more: dict[str, int], words: str) -> None:
+    assert summary(counts, **more) == words
+
+
+def test_a_run_that_finds_nothing_changed_says_so(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.run(*several(33))
+    caplog.set_level(logging.INFO)
+    world.run(*several(33)).sum_up()
+    assert caplog.messages == ["accounts: 33 unchanged, nothing sent (run run-2)"]
+
+
 def test_what_is_delivered_is_counted_not_listed(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -900,7 +942,7 @@ def test_what_is_delivered_is_counted_not_listed(
     bulk.sum_up()
     assert [record.getMessage() for record in caplog.records] == [
         "accounts: 1000 to be sent",
-        "accounts: 1000 delivered, in 10 request(s), 10 at least (run run-1)",
+        "accounts: 1000 delivered in 10 requests (the fewest possible: 10) (run run-1)",
     ]
 
 

@@ -115,7 +115,7 @@ def test_a_new_document_is_delivered(world: World) -> None:
     delivery = world.run(record("a", "F-1"))
     entry = world.ledger.lookup("invoices", ["a"])["a"]
     assert (entry.status, entry.remote_key, entry.attempts) == (Status.DELIVERED, "R-a", 1)
-    assert entry.detail == {"company": "1000", "voucher": "V1"}
+    assert entry.detail == {"company": "1000", "voucher": "V1", "label": "invoice F-1"}
     assert delivery.tally == {Status.DELIVERED: 1}
     assert world.held() == ["a"]
 
@@ -261,6 +261,66 @@ def test_a_courier_that_knows_no_more_leaves_accepted_as_it_is(world: World) -> 
     slow(world, "run-1", {}).run([record("a")])
     world.start()
     assert world.statuses("a") == {"a": Status.ACCEPTED}
+
+
+def test_what_an_earlier_run_left_is_named_by_its_label(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    slow(world, "run-1", {}).run([record("a", "F-1")])
+    world.system.faults = {"b": [Fault.CRASH_AFTER], "c": [Fault.CRASH_BEFORE]}
+    for number, key in enumerate("bc", start=2):
+        with pytest.raises(Crash):
+            slow(world, "run-2", {}).run([record(key, f"F-{number}")])
+    world.ledger.settle("invoices", Document("d", None, ""), Outcome(Status.ACCEPTED), "old")
+    caplog.set_level(logging.INFO)
+    delivered = Outcome(Status.DELIVERED)
+    slow(world, "run-3", {"a": delivered, "d": delivered}).settle_leftovers()
+    assert sorted(caplog.messages) == [
+        "d: delivered",
+        "invoice F-1: delivered",
+        "invoice F-2: delivered as R-b",
+        "invoice F-3: an interrupted run did not get it there; it is sent when offered again",
+        "invoices: reading back 2 document(s) in doubt",
+    ]
+
+
+# What there is nothing to be done for
+
+
+class PickyCourier(FakeCourier):
+    """Finds that there is nothing to be done: when it looks at the batch, or when it sends."""
+
+    reason = "the invoice is not there"
+
+    def _decide(self, document: Document) -> Outcome | Any:
+        looked = document.natural_key.startswith("look")
+        return Outcome(Status.SKIPPED, self.reason) if looked else "create"
+
+    def send(self, document: Document, plan: Any) -> Outcome:
+        return Outcome(Status.SKIPPED, self.reason)
+
+
+@pytest.mark.parametrize("number", ["look-1", "send-1"])
+def test_what_is_skipped_is_said_once(
+    world: World, caplog: pytest.LogCaptureFixture, number: str
+) -> None:
+    def said(content: int = 1, reason: str = PickyCourier.reason) -> list[tuple[str, str]]:
+        caplog.clear()
+        courier = PickyCourier(world.system)
+        courier.reason = reason
+        delivery = Delivery(courier, world.ledger, "run")
+        delivery.run([record("a", number, content)])
+        assert delivery.tally == {Status.SKIPPED: 1}
+        assert world.statuses("a") == {"a": Status.SKIPPED}
+        return [(line.levelname, line.getMessage()) for line in caplog.records]
+
+    caplog.set_level(logging.DEBUG, "singer_delivery")
+    words = f"invoice {number}: skipped: the invoice is not there"
+    assert said() == [("INFO", words)]
+    assert said() == [("DEBUG", words)]
+    assert said(content=2) == [("DEBUG", words)]
+    assert said(reason="it is closed") == [("INFO", f"invoice {number}: skipped: it is closed")]
+    assert said() == [("INFO", words)]
 
 
 # One batch

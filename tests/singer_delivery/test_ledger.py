@@ -507,6 +507,21 @@ def test_the_ledger_can_live_beside_another_programs_tables(ledger_url: str) -> 
         assert ledger.open_entries("invoices") == []
 
 
+def test_a_new_ledger_is_one_line_in_the_log(tmp_path: Path) -> None:
+    # Alembic logs while it is imported: this takes a process that has not done so yet.
+    code = """
+        import logging
+        logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s")
+        Ledger.open(sys.argv[1], "https://usmf.example").close()
+    """
+    process = other_process(code, f"sqlite:///{tmp_path}/ledger.db")
+    _, log = process.communicate(timeout=60)
+    assert (process.returncode, log.splitlines()) == (
+        0,
+        ["singer_delivery.database ledger: schema (new) -> 0002"],
+    )
+
+
 def test_missing_folders_of_a_sqlite_ledger_are_made(tmp_path: Path) -> None:
     with opened(f"sqlite:///{tmp_path}/state/of/things/ledger.db"):
         assert (tmp_path / "state/of/things/ledger.db").exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from singer_delivery.packing import fewest, packs
+from singer_delivery.bulk.loading import fewest, packs
 
 sizes = st.lists(st.integers(1, 12), max_size=40)
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from singer_delivery.bulk.spool import PAGE, Spool
 from singer_delivery.document import Document
 from singer_delivery.errors import DeliveryError
-from singer_delivery.spool import PAGE, Spool
 
 from tests.singer_delivery.fake_bulk import document
 
@@ -87,7 +87,7 @@ def test_the_file_is_private_and_has_no_name(
 @pytest.mark.skipif(os.name != "posix", reason="elsewhere an open file keeps its name")
 def test_a_killed_process_leaves_nothing_behind(tmp_path: Path) -> None:
     program = (
-        "import os, sys; from singer_delivery.spool import Spool; "
+        "import os, sys; from singer_delivery.bulk.spool import Spool; "
         "from singer_delivery.document import Document; "
         "spool = Spool(sys.argv[1]); "
         "spool.add('a', [Document(str(n), 'x' * 9999, '') for n in range(3000)]); "

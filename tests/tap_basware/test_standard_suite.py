@@ -28,7 +28,9 @@ class TestStandardSuite(get_tap_test_class(TapBasware, suite_config=SUITE, catal
     @classmethod
     def runner(cls, sandbox_server: Sandbox) -> TapTestRunner:
         sandbox_server.reset()
-        sandbox_server.basware.load(demo_world(invoices=40, vendors=24).basware)
+        sandbox_server.basware.load(
+            demo_world(invoices=40, vendors=24, basware_masters=True).basware
+        )
         config = {
             "base_url": sandbox_server.basware_url,
             "client_id": "basware-client",

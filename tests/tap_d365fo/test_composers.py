@@ -15,6 +15,8 @@ from tap_d365fo.composers import (
     BankAccounts,
     CashDiscounts,
     CompanyLedger,
+    InTurn,
+    LineOrders,
     ProductReceipts,
     RateCompanies,
 )
@@ -23,6 +25,8 @@ from tap_d365fo.metadata import EntitySet
 from tap_d365fo.reader import Reader
 
 from tests.tap_d365fo.masters import composed, metadata_of, without
+
+ORDER = ("DocumentApprovalStatus", "CurrencyCode", "ArePricesIncludingSalesTax")
 
 
 @pytest.fixture
@@ -95,6 +99,70 @@ class TestPurchaseOrderLines:
             for item in row["ProductReceipts"]:
                 assert item["PurchaseOrderLineNumber"] == row["LineNumber"]
                 assert item["dataAreaId"] == row["dataAreaId"]
+
+    def test_know_their_order(self, reader: Reader, environment: Sandbox) -> None:
+        draft = environment.d365fo.first(
+            "PurchaseOrderHeadersV2", dataAreaId="usmf", PurchaseOrderNumber="PO100000001"
+        )
+        assert draft is not None
+        environment.d365fo.update(
+            "PurchaseOrderHeadersV2",
+            draft,
+            {"DocumentApprovalStatus": "Draft", "ArePricesIncludingSalesTax": "Yes"},
+        )
+        lines = composed(reader, "PurchaseOrderLinesV2", LineOrders())
+        assert len(lines) == 16
+        stored = {
+            (row["dataAreaId"], row["PurchaseOrderNumber"]): row
+            for row in environment.d365fo.rows("PurchaseOrderHeadersV2")
+        }
+        for line in lines:
+            order = stored[line["dataAreaId"], line["PurchaseOrderNumber"]]
+            assert line["Order"] == {name: order[name] for name in ORDER}
+        drafts = [line for line in lines if line["Order"]["DocumentApprovalStatus"] == "Draft"]
+        assert {line["PurchaseOrderNumber"] for line in drafts} == {"PO100000001"}
+        assert len(drafts) == 3
+
+    def test_from_here_and_there_know_their_order_and_receipts(
+        self, reader: Reader, environment: Sandbox
+    ) -> None:
+        composer = InTurn(ProductReceipts(), LineOrders())
+        whole = composed(reader, "PurchaseOrderLinesV2", composer)
+        rows = [
+            {name: value for name, value in row.items() if name not in composer.properties}
+            for row in (whole[0], whole[1], whole[-1])
+        ]
+        environment.journal.clear()
+        with reader.scattered():
+            found = list(composer.compose(reader, rows))
+        assert found == [whole[0], whole[1], whole[-1]]
+        # The two lines of one order ask for it once.
+        asked = [
+            exchange.path
+            for exchange in environment.journal.requests("d365fo")
+            if "PurchaseOrderHeadersV2" in exchange.path
+        ]
+        assert len(asked) == 1
+
+    def test_a_page_asks_once_for_orders(self, reader: Reader, environment: Sandbox) -> None:
+        reader.page_size = 5000
+        environment.journal.clear()
+        composed(reader, "PurchaseOrderLinesV2", LineOrders())
+        paths = [exchange.path for exchange in environment.journal.requests("d365fo")]
+        assert sum("PurchaseOrderHeadersV2" in path for path in paths) <= 2
+
+    def test_an_order_that_cannot_be_read_is_null(
+        self, reader: Reader, environment: Sandbox
+    ) -> None:
+        gone = environment.d365fo.first("PurchaseOrderHeadersV2", PurchaseOrderNumber="PO100000001")
+        assert gone is not None
+        environment.d365fo.delete("PurchaseOrderHeadersV2", gone)
+        lines = composed(reader, "PurchaseOrderLinesV2", LineOrders())
+        orphans = {row["PurchaseOrderNumber"] for row in lines if row["Order"] is None}
+        assert orphans == {"PO100000001"}
+        reader.metadata = without(reader.metadata, "PurchaseOrderHeadersV2")
+        lines = composed(reader, "PurchaseOrderLinesV2", LineOrders())
+        assert [row["Order"] for row in lines] == [None] * 16
 
 
 class TestMainAccounts:
@@ -243,6 +311,8 @@ def test_payment_terms_have_the_discounts_of_their_legal_entity(
     [
         BankAccounts(),
         ProductReceipts(),
+        LineOrders(),
+        InTurn(ProductReceipts(), LineOrders()),
         AccountCompanies(),
         CompanyLedger(),
         RateCompanies(),
@@ -254,6 +324,8 @@ def test_a_composer_adds_what_it_declares(reader: Reader, composer: Composer) ->
     sets = {
         "BankAccounts": "VendorsV3",
         "ProductReceipts": "PurchaseOrderLinesV2",
+        "LineOrders": "PurchaseOrderLinesV2",
+        "InTurn": "PurchaseOrderLinesV2",
         "AccountCompanies": "MainAccounts",
         "CompanyLedger": "LegalEntities",
         "RateCompanies": "ExchangeRates",

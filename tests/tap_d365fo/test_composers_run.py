@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from meltano.core.plugin.singer.catalog import MetadataExecutor, select_metadata_rules, visit
 from sandbox.faults import Fault
 from sandbox.seed import small_world
 from sandbox.seed.accounts import UNUSED_COST_CENTER
 from sandbox.server import Sandbox
 from singer_delivery.errors import DeliveryError
 from tap_d365fo.tap import TapD365FO
+from target_basware.masters import FIELDS, KEYS
 
 from tests.tap_d365fo.tap_run import Output, discover, run, select
 
 STREAMS = ("dimension_values", "tax_combinations", "vendors", "main_accounts")
+#: What streams bring along from other sets.
+EXTRAS = {
+    "Ledger",
+    "LegalEntities",
+    "CashDiscounts",
+    "Translations",
+    "LegalEntityOverrides",
+    "BankAccounts",
+    "ProductReceipts",
+    "Order",
+}
 
 
 @pytest.fixture
@@ -87,3 +101,34 @@ def test_a_switched_off_part_is_not_read(settings: dict[str, Any], environment: 
     assert "BankAccounts" not in found.records("vendors")[0]
     paths = [exchange.path for exchange in environment.journal.requests("d365fo")]
     assert not any("VendorBankAccounts" in path for path in paths)
+
+
+def chosen_by_meltano(catalog: dict[str, Any], patterns: list[str]) -> dict[str, Any]:
+    """Return the catalog as `meltano run` makes it of an extractor's `select`."""
+    rules = select_metadata_rules(["!*.*"]) + select_metadata_rules(patterns)
+    chosen: dict[str, Any] = json.loads(json.dumps(catalog))
+    visit(chosen, MetadataExecutor(rules))
+    return chosen
+
+
+@pytest.mark.parametrize("stream", FIELDS)
+def test_what_a_pattern_names_comes_whole(settings: dict[str, Any], stream: str) -> None:
+    patterns = [f"{stream}.{field}" for field in FIELDS[stream]]
+    catalog = discover(settings)
+    chosen = by_key(stream, run(settings, chosen_by_meltano(catalog, patterns)))
+    everything = by_key(stream, run(settings, select(catalog, stream)))
+    assert chosen.keys() == everything.keys()
+    for key, row in everything.items():
+        assert chosen[key] == {name: row[name] for name in FIELDS[stream] if name in row}
+    assert all(any(row[name] for row in chosen.values()) for name in EXTRAS & set(FIELDS[stream]))
+
+
+def by_key(stream: str, output: Output) -> dict[tuple[Any, ...], dict[str, Any]]:
+    return {tuple(row[key] for key in KEYS[stream]): row for row in output.records(stream)}
+
+
+@pytest.mark.parametrize("stream", FIELDS)
+def test_nothing_in_a_field_can_be_left_out(settings: dict[str, Any], stream: str) -> None:
+    [entry] = [entry for entry in discover(settings)["streams"] if entry["tap_stream_id"] == stream]
+    # What a field declares within itself, a pattern that names the field does not select.
+    assert {len(item["breadcrumb"]) for item in entry["metadata"]} == {0, 2}

@@ -30,6 +30,7 @@ FULL: dict[str, Any] = {
     "is_reversal": False,
     "reversal_voucher": None,
     "prepayment": False,
+    "settled_with": "payment",
     "position": 1,
     "settled_at": "2026-02-01T10:00:00Z",
 }

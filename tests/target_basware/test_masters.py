@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sandbox.faults import Fault
 from sandbox.server import Sandbox
-from singer_delivery import confirming
+from singer_delivery.bulk import confirming
 from singer_delivery.document import Status
 from singer_delivery.errors import SetupError
 from target_basware.target import TargetBasware

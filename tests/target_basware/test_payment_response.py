@@ -165,6 +165,9 @@ def test_the_external_code_is_the_same_in_every_release() -> None:
 
 # -- words
 
+#: The other side is no payment; the method is what the credit note has, and says nothing.
+NOTE = {"settled_with": "invoice", "payment_voucher": "APCN000007", "cash_discount": 0}
+
 
 @pytest.mark.parametrize(
     ("change", "expected"),
@@ -198,6 +201,49 @@ def test_the_external_code_is_the_same_in_every_release() -> None:
             {"invoice_amount": -118, "amount": -118, "paid_total": -118, "cash_discount": 0},
             "Credit settled: 118.00 EUR of 118.00 EUR on 2026-02-01, payment APPM000123 by "
             "ELECTRONIC, fully paid",
+        ),
+        (
+            {**NOTE, "amount": 160, "paid_total": 0, "fully_paid": False},
+            "Settled with credit note APCN000007: 160.00 EUR of 1,160.00 EUR on 2026-02-01, "
+            "partly settled",
+        ),
+        (
+            {**NOTE, "amount": 160, "paid_total": 1000},
+            "Settled with credit note APCN000007: 160.00 EUR on 2026-02-01, 1,000.00 EUR of "
+            "1,160.00 EUR paid, fully settled",
+        ),
+        (
+            {**NOTE, "amount": 580, "paid_total": 580, "payment_company": "demf"},
+            "Settled with credit note APCN000007: 580.00 EUR on 2026-02-01, 580.00 EUR of "
+            "1,160.00 EUR paid, of company demf, fully settled",
+        ),
+        (
+            {**NOTE, "amount": -160, "paid_total": 0, "fully_paid": False}
+            | {"is_reversal": True, "reversal_voucher": "APPM000300"},
+            "Settlement reversed: 160.00 EUR on 2026-02-01, 0.00 EUR of 1,160.00 EUR remain paid, "
+            "settled with credit note APCN000007, reversed by APPM000300",
+        ),
+        (
+            {**NOTE, "invoice_amount": -160, "amount": -160, "paid_total": 0}
+            | {"payment_voucher": "APIN000042"},
+            "Credit settled with invoice APIN000042: 160.00 EUR of 160.00 EUR on 2026-02-01, "
+            "fully settled",
+        ),
+        (
+            {**NOTE, "settled_with": "other", "paid_total": 0, "amount": 1160}
+            | {"payment_voucher": "WO-1"},
+            "Settled without payment, by WO-1: 1,160.00 EUR of 1,160.00 EUR on 2026-02-01, "
+            "fully settled",
+        ),
+        (
+            {"settled_with": "unknown", "payment_method": ""},
+            "Paid 1,136.80 EUR of 1,160.00 EUR on 2026-02-01, payment APPM000123, "
+            "cash discount 23.20, fully paid",
+        ),
+        (
+            part(2, 1000, 1000, fully_paid=True),
+            "Paid 1,000.00 EUR of 1,160.00 EUR on 2026-02-02, payment APPM000202 by ELECTRONIC, "
+            "fully settled",
         ),
         (
             {"payment_company": "DEMF", "payment_method": "CHECK", "cheque_number": "000451"},
@@ -250,6 +296,7 @@ AMOUNTS = st.decimals(-(10**9), 10**9, places=2)
             ),
             **dict.fromkeys(("invoice_amount", "amount", "paid_total", "cash_discount"), AMOUNTS),
             **dict.fromkeys(("is_reversal", "fully_paid", "prepayment"), st.booleans()),
+            "settled_with": st.sampled_from(["payment", "invoice", "other", "unknown", None]),
         }
     )
 )

@@ -6,7 +6,9 @@ A composer works a page at a time, so that its memory does not grow with the ent
 from tap_d365fo.composers.account_companies import AccountCompanies
 from tap_d365fo.composers.bank_accounts import BankAccounts
 from tap_d365fo.composers.cash_discounts import CashDiscounts
+from tap_d365fo.composers.in_turn import InTurn
 from tap_d365fo.composers.ledgers import CompanyLedger, RateCompanies
+from tap_d365fo.composers.line_orders import LineOrders
 from tap_d365fo.composers.product_receipts import ProductReceipts
 
 __all__ = [
@@ -14,6 +16,8 @@ __all__ = [
     "BankAccounts",
     "CashDiscounts",
     "CompanyLedger",
+    "InTurn",
+    "LineOrders",
     "ProductReceipts",
     "RateCompanies",
 ]

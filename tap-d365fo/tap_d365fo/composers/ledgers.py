@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tap_d365fo.client import Row
-from tap_d365fo.composers.shape import names_schema, present
+from tap_d365fo.composers.shape import names_schema, object_schema, present
 from tap_d365fo.odata import comparable
 from tap_d365fo.reader import Reader
 
@@ -27,11 +27,7 @@ class CompanyLedger:
     """Adds `Ledger` to legal entities: FIELDS of its ledger, null while it has none."""
 
     properties: Mapping[str, Any] = {
-        "Ledger": {
-            "type": ["object", "null"],
-            "properties": {field: {"type": ["string", "null"]} for field in FIELDS},
-            "description": "Currencies, chart of accounts and type of exchange rate.",
-        }
+        "Ledger": object_schema(f"{', '.join(FIELDS)} of the legal entity's ledger.")
     }
     needs: tuple[str, ...] = ("LegalEntityId",)
 

@@ -32,6 +32,19 @@ def rows_schema(description: str) -> dict[str, Any]:
     }
 
 
+def object_schema(description: str) -> dict[str, Any]:
+    """Return the schema of one row of another set, or null; its description names the fields.
+
+    The fields are not declared, so that a catalog selects the object as a whole: of declared ones
+    Meltano deselects those that no pattern names, and `select: [stream.Object]` gives an empty one.
+    """
+    return {
+        "type": ["object", "null"],
+        "additionalProperties": True,
+        "description": description,
+    }
+
+
 def names_schema(description: str) -> dict[str, Any]:
     """Return the schema of a list of texts."""
     return {"type": "array", "items": {"type": "string"}, "description": description}

@@ -7,6 +7,7 @@ from datetime import date
 
 from ap_mapping import EntityMapping
 
+from target_basware.masters.brought import brought
 from target_basware.masters.entity import Content, filled
 from target_basware.masters.row import Row
 from target_basware.masters.validity import valid_on
@@ -19,6 +20,7 @@ def payment_means(entity: EntityMapping, vendor: Row, day: date) -> Content:
 
     Bank accounts in force on `day` come in the order default first, then by their id. Of several
     with one number the first counts: Basware refuses a vendor with the same account twice.
+    Raises Rejected where they could not be read.
     """
     return filled(
         paymentMeansCode=entity.payment_means_code(vendor.text("DefaultVendorPaymentMethodName")),
@@ -35,7 +37,7 @@ def currency(entity: EntityMapping, code: str) -> str:
 
 def _accounts(entity: EntityMapping, vendor: Row, day: date) -> Iterator[Content]:
     seen: set[str] = set()
-    rows = vendor.rows("BankAccounts")
+    rows = brought(entity, vendor, "BankAccounts")
     for row in sorted(rows, key=lambda row: _rank(vendor, row)):
         scheme, number = _number(row)
         if not number or number in seen or not _in_force(row, day):

@@ -12,8 +12,10 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 
 from ap_mapping import EntityMapping
 from ap_mapping import Mapping as ApMapping
+from singer_delivery.errors import Rejected
 from singer_delivery.words import cut
 
+from target_basware.masters.brought import brought
 from target_basware.masters.entity import Content, Entity, Record, filled
 from target_basware.masters.order_line_coding import coding
 from target_basware.masters.payment_means import currency
@@ -47,6 +49,10 @@ FIELDS = (
     "Order",
 )
 LONGEST_NAME, LONGEST_DESCRIPTION = 250, 1000
+NO_ORDER = (
+    "its order could not be read, nor whether it is approved: grant the right to "
+    "PurchaseOrderHeadersV2 in Dynamics"
+)
 #: Decimals of a price that does not come out even, and of the share of an amount.
 PRICE_STEP, AMOUNT_STEP = Decimal("0.000001"), Decimal("0.01")
 
@@ -81,7 +87,8 @@ def order_line_entities(mapping: ApMapping, record: Record) -> Iterator[Entity]:
     """Return the line once for each Basware company of its legal entity. Raises Rejected.
 
     None for a line of an order that is not approved (where the record brings its `Order` along),
-    and for a line without quantity: nothing is left of it to match.
+    and for a line without quantity: nothing is left of it to match. An order that could not be
+    read may be one that is not approved: its lines are rejected.
     """
     row = Row(record)
     legal_entity = row.required("dataAreaId").lower()
@@ -89,6 +96,8 @@ def order_line_entities(mapping: ApMapping, record: Record) -> Iterator[Entity]:
     order = row.row("Order") or Row({})
     amounts = _amounts(row, order)
     for entity in mapped(mapping, [legal_entity]):
+        if row.is_null("Order"):
+            raise Rejected(NO_ORDER)
         if amounts is None or not approved(entity, order):
             return
         for company in mapping.company_codes(legal_entity):
@@ -188,7 +197,7 @@ class _Line:
         return {"taxCode": codes[0], **known}
 
     def _receipts(self) -> Iterator[Content]:
-        rows = self.row.rows("ProductReceipts")
+        rows = brought(self.entity, self.row, "ProductReceipts")
         for receipt in sorted(rows, key=lambda row: row.whole("RecordId")):
             quantity = self.amounts.sign * receipt.required_number("ReceivedPurchaseQuantity")
             if not quantity:

@@ -32,6 +32,14 @@ class Row:
         self._record = record
         self._where = f"{where}: " if where else ""
 
+    def has(self, name: str) -> bool:
+        """Return whether the record says anything of a field: it is there, and not null."""
+        return self._record.get(name) is not None
+
+    def is_null(self, name: str) -> bool:
+        """Return whether the record has a field that could not be filled."""
+        return name in self._record and self._record[name] is None
+
     def text(self, name: str) -> str:
         """Return the trimmed text, "" when there is none; a whole number counts as text."""
         value = self._record.get(name)

@@ -60,6 +60,12 @@ def test_only_approved_orders_are_sent(status: str, sent: int) -> None:
     assert len(lines) == sent
 
 
+def test_a_line_whose_order_could_not_be_read_may_not_be_approved() -> None:
+    with pytest.raises(Rejected, match=r"of demf: its order could not be read.* PurchaseOrderHead"):
+        mapped("purchase_order_lines", line(Order=None))
+    assert mapped("purchase_order_lines", line(dataAreaId="frrt", Order=None)) == []
+
+
 def test_which_statuses_are_sent_is_the_mappings() -> None:
     text = TEXT.replace("masters: {order", "masters: {order_statuses: [Draft], order")
     assert mapped("purchase_order_headers", order(DocumentApprovalStatus="Draft"), text)
@@ -176,6 +182,26 @@ def test_a_cancelled_receipt_takes_its_quantity_back_and_an_empty_one_is_none() 
     ]
     content = one("purchase_order_lines", line(ProductReceipts=receipts))
     assert [item["netSum"] for item in content["goodsReceipts"]] == [50, -50]
+
+
+@pytest.mark.parametrize("missing", [{"ProductReceipts": None}, {}])
+def test_receipts_that_could_not_be_read_are_not_cleared(missing: Row) -> None:
+    row = line()
+    del row["ProductReceipts"]
+    words = (
+        r"^line 1 of purchase order PO-1 of demf: ProductReceipts could not be read.* "
+        r"ProductReceiptLinesV2 .*masters\.without"
+    )
+    with pytest.raises(Rejected, match=words):
+        mapped("purchase_order_lines", row | missing)
+
+
+@pytest.mark.parametrize("receipts", [None, [], [receipt()]])
+def test_a_tenant_may_do_without_receipts(receipts: Any) -> None:
+    text = TEXT.replace("masters: {order", "masters: {without: [ProductReceipts], order")
+    content = one("purchase_order_lines", line(ProductReceipts=receipts), text)
+    assert "goodsReceipts" not in content
+    assert content["isReceiptRequired"]
 
 
 def test_amounts_with_tax_are_gross() -> None:

@@ -205,8 +205,29 @@ def test_a_bank_without_bic_is_no_institution() -> None:
     assert set(account) == {"financialAccountIdentifiers"}
 
 
-def test_bank_accounts_that_could_not_be_read_are_none() -> None:
-    assert "financialAccounts" not in one("vendors", vendor(BankAccounts=None))["paymentMeans"][0]
+@pytest.mark.parametrize("missing", [{"BankAccounts": None}, {}])
+def test_bank_accounts_that_could_not_be_read_are_not_cleared(missing: Row) -> None:
+    row = vendor()
+    del row["BankAccounts"]
+    with pytest.raises(Rejected) as caught:
+        mapped("vendors", row | missing)
+    assert str(caught.value) == (
+        "vendor US-101 of usmf: BankAccounts could not be read, and Basware would lose those it "
+        "has: select BankAccounts and grant the right to VendorBankAccounts in Dynamics, or list "
+        "BankAccounts under masters.without in mapping.yml if this tenant does not send them"
+    )
+
+
+@pytest.mark.parametrize("accounts", [None, [], [bank()]])
+def test_a_tenant_may_do_without_bank_accounts(accounts: Any) -> None:
+    text = TEXT.replace("masters: {order", "masters: {without: [BankAccounts], order")
+    (means,) = one("vendors", vendor(BankAccounts=accounts), text)["paymentMeans"]
+    assert "financialAccounts" not in means
+    assert means["currencyCode"] == "USD"
+
+
+def test_a_vendor_without_bank_accounts_is_sent_without() -> None:
+    assert "financialAccounts" not in one("vendors", vendor(BankAccounts=[]))["paymentMeans"][0]
 
 
 def test_a_term_or_method_that_cannot_come_back_is_not_given() -> None:

@@ -1,4 +1,7 @@
-"""Loading what waits into requests: merged with what the ledger knows, sized, packed."""
+"""Loading what waits into the fewest requests that keep it in order.
+
+Each document is merged with what the ledger knows of it, sized, and packed.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,19 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Generic, TypeVar
 
-from singer_delivery.bulk_book import Book
-from singer_delivery.bulk_courier import BulkCourier
-from singer_delivery.bulk_sending import Shipment
+from singer_delivery.bulk.book import Book
+from singer_delivery.bulk.courier import BulkCourier
+from singer_delivery.bulk.intake import tries, with_known
+from singer_delivery.bulk.sending import Shipment
+from singer_delivery.bulk.spool import Spool
 from singer_delivery.document import Document, Entry, Outcome, Status
 from singer_delivery.errors import Rejected
-from singer_delivery.intake import tries, with_known
-from singer_delivery.packing import fewest, packs
-from singer_delivery.spool import Spool
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -89,3 +94,37 @@ def _fitting(courier: BulkCourier, document: Document) -> int:
         msg = f"it takes {size:,} bytes, and a request may have {courier.max_bytes:,}"
         raise Rejected(msg)
     return size
+
+
+@dataclass
+class Pack(Generic[T]):
+    """What goes into one request; `size` is the sum of its items' sizes, in bytes."""
+
+    items: list[T] = field(default_factory=list)
+    size: int = 0
+
+
+def packs(sized: Iterable[tuple[T, int]], *, max_records: int, max_bytes: int) -> Iterator[Pack[T]]:
+    """Yield packs filled one after the other, each as full as the limits allow.
+
+    No other way of cutting the same order into packs needs fewer of them. An item that is larger
+    than `max_bytes` gets a pack of its own. Takes no more items than the pack being filled needs.
+    """
+    pack: Pack[T] = Pack()
+    for item, size in sized:
+        full = len(pack.items) == max_records or pack.size + size > max_bytes
+        if pack.items and full:
+            yield pack
+            pack = Pack()
+        pack.items.append(item)
+        pack.size += size
+        if len(pack.items) == max_records:
+            yield pack
+            pack = Pack()
+    if pack.items:
+        yield pack
+
+
+def fewest(records: int, size: int, *, max_records: int, max_bytes: int) -> int:
+    """Return a number of requests that no packing of these can go below."""
+    return max(-(-records // max_records), -(-size // max_bytes))

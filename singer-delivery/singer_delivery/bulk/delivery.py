@@ -13,27 +13,20 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from singer_delivery.bulk_book import Book
-from singer_delivery.bulk_courier import BulkCourier, Receipt, RecordRefusal
-from singer_delivery.bulk_options import BulkOptions
-from singer_delivery.bulk_sending import STOPPED, Sending, Shipment
-from singer_delivery.confirming import Confirming
-from singer_delivery.crew import Crew
+from singer_delivery.bulk.book import Book
+from singer_delivery.bulk.confirming import Confirming
+from singer_delivery.bulk.courier import BulkCourier
+from singer_delivery.bulk.crew import Crew
+from singer_delivery.bulk.intake import NAMED, Intake
+from singer_delivery.bulk.loading import Loading
+from singer_delivery.bulk.options import BulkOptions
+from singer_delivery.bulk.sending import STOPPED, Sending, Shipment
+from singer_delivery.bulk.spool import Spool
+from singer_delivery.bulk.summary import summary
+from singer_delivery.bulk.vanished import Limits, Vanishing, withdrawals
 from singer_delivery.document import Document, Outcome, Status
 from singer_delivery.errors import SetupError
-from singer_delivery.intake import NAMED, Intake
 from singer_delivery.ledger import Ledger
-from singer_delivery.loading import Loading
-from singer_delivery.spool import Spool
-from singer_delivery.vanished import Limits, Vanishing, withdrawals
-
-__all__ = [
-    "BulkCourier",
-    "BulkDelivery",
-    "BulkOptions",
-    "Receipt",
-    "RecordRefusal",
-]
 
 logger = logging.getLogger(__name__)
 
@@ -213,15 +206,14 @@ class BulkDelivery:
                 )
 
     def _words(self, stream: str) -> str:
-        words = [self._book.counts(stream) or "nothing delivered"]
-        if number := self._intake.still_rejected[stream]:
-            words.append(f"{number} still rejected")
-        if number := self._withdrawn[stream]:
-            words.append(f"{number} inactivation(s) among them")
-        if number := self._sending.requests[stream]:
-            least = self._loading.fewest(self._couriers[stream])
-            words.append(f"in {number} request(s), {least} at least")
-        return ", ".join(words)
+        requests = self._sending.requests[stream]
+        return summary(
+            {status: self.tally[stream, status] for status in Status},
+            still_rejected=self._intake.still_rejected[stream],
+            inactivations=self._withdrawn[stream],
+            requests=requests,
+            fewest=self._loading.fewest(self._couriers[stream]) if requests else 0,
+        )
 
     # Sending
 

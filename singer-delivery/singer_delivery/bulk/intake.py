@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from singer_delivery.bulk_book import Book
+from singer_delivery.bulk.book import Book
+from singer_delivery.bulk.spool import Spool
 from singer_delivery.document import TAKEN, Document, Entry, Outcome, Status
 from singer_delivery.errors import BadInput
 from singer_delivery.schema import KEY_LENGTH, storable
-from singer_delivery.spool import Spool
 
 #: Documents that are looked up in the ledger at a time.
 CHUNK = 500

@@ -45,8 +45,7 @@ class Book:
             if own:
                 self.tally[entry.stream, Status.ACCEPTED] -= 1
             self._count(entry.stream, outcome)
-            label = str(entry.detail.get("label", entry.key))
-            self._tell(entry.stream, label, entry.detail, outcome)
+            self._tell(entry.stream, str(entry), entry.detail, outcome)
 
     def not_sent(self, stream: str, documents: Sequence[Document], reason: str) -> None:
         """Commit that documents are certainly not in the target; one line for all of them."""
@@ -68,14 +67,6 @@ class Book:
             if status in UNFINISHED and number:
                 found[stream] += number
         return dict(found)
-
-    def counts(self, stream: str) -> str:
-        """Return the outcomes of a stream in words; empty when there are none."""
-        return ", ".join(
-            f"{self.tally[stream, status]} {status.value.replace('_', ' ')}"
-            for status in Status
-            if self.tally[stream, status]
-        )
 
     def _count(self, stream: str, outcome: Outcome) -> None:
         self.tally[stream, outcome.status] += 1

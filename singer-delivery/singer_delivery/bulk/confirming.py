@@ -13,12 +13,12 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from singer_delivery.bulk_book import Book
-from singer_delivery.bulk_courier import BulkCourier
-from singer_delivery.crew import Crew
+from singer_delivery.bulk.book import Book
+from singer_delivery.bulk.courier import BulkCourier
+from singer_delivery.bulk.crew import Crew
+from singer_delivery.bulk.spool import Spool
 from singer_delivery.document import FINAL, Outcome, Status
 from singer_delivery.errors import AccessDenied, ApiError
-from singer_delivery.spool import Spool
 
 logger = logging.getLogger(__name__)
 

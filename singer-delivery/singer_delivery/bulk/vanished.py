@@ -6,10 +6,10 @@ import logging
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 
-from singer_delivery.bulk_courier import BulkCourier
+from singer_delivery.bulk.courier import BulkCourier
+from singer_delivery.bulk.spool import Spool
 from singer_delivery.document import Document, Entry, Outcome, Status
 from singer_delivery.ledger import WITHDRAWN, Ledger
-from singer_delivery.spool import Spool
 
 logger = logging.getLogger(__name__)
 

@@ -12,10 +12,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from singer_delivery.bulk_book import Book
-from singer_delivery.bulk_courier import BulkCourier, Receipt, RecordRefusal
-from singer_delivery.confirming import GLANCE, Confirming
-from singer_delivery.crew import Crew
+from singer_delivery.bulk.book import Book
+from singer_delivery.bulk.confirming import GLANCE, Confirming
+from singer_delivery.bulk.courier import BulkCourier, Receipt, RecordRefusal
+from singer_delivery.bulk.crew import Crew
 from singer_delivery.document import Document, Outcome, Status
 from singer_delivery.errors import (
     ApiError,
