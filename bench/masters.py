@@ -25,7 +25,7 @@ from sandbox.journal import Exchange, RequestJournal
 from sandbox.seed import small_world
 from sandbox.server import Sandbox
 from target_basware.masters import FIELDS
-from target_basware.resources import resource_of
+from target_basware.resources import resource
 
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).parents[1]
@@ -44,7 +44,7 @@ class Run:
 
     def minimum(self) -> int:
         """The fewest writes that Basware's limits on records allow."""
-        return sum(math.ceil(n / resource_of(name).max_records) for name, n in self.records.items())
+        return sum(math.ceil(n / resource(name).max_records) for name, n in self.records.items())
 
 
 def seed(sandbox: Sandbox, vendors: int, values: int) -> None:
