@@ -39,7 +39,7 @@ class Meltano:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=180,
+            timeout=300,
             check=False,
         )
         assert done.returncode == expect, done.stdout[-6000:]

@@ -71,7 +71,12 @@ class _Operand:
 
 def compile_filter(text: str, entity: EntitySet, model: Model) -> Predicate:
     """A predicate for `text`. Raises ODataError 400 with what the OData layer says."""
-    return _Compiler(entity, model).predicate(parse(text))
+    return compile_node(parse(text), entity, model)
+
+
+def compile_node(node: Node, entity: EntitySet, model: Model) -> Predicate:
+    """A predicate for a parsed filter. Raises ODataError as `compile_filter`."""
+    return _Compiler(entity, model).predicate(node)
 
 
 class _Compiler:
@@ -110,18 +115,22 @@ class _Compiler:
         parts += [_membership(names, values) for names, values in wanted.items()]
         return lambda row: any(part(row) for part in parts)
 
-    def _equalities(self, node: Node) -> dict[str, str] | None:
-        """Field -> folded string, when `node` is only a conjunction of plain string equalities."""
+    def _equalities(self, node: Node) -> dict[str, object] | None:
+        """Field -> folded string or number, when `node` is only a conjunction of equalities."""
         operands = (
             node.operands if isinstance(node, Logical) and node.operator == "and" else (node,)
         )
-        pairs: dict[str, str] = {}
+        pairs: dict[str, object] = {}
         for operand in operands:
             match operand:
                 case Binary("eq", Property(name), Literal("string", str(value))):
                     if self._field(name).type != "String" or "*" in value or name in pairs:
                         return None
-                    pairs[name] = str(fold(value))
+                    pairs[name] = fold(value)
+                case Binary("eq", Property(name), Literal("number", value)):
+                    if self._field(name).type not in _NUMBERS or name in pairs:
+                        return None
+                    pairs[name] = value
                 case _:
                     return None
         return pairs
@@ -270,8 +279,12 @@ def _membership(names: tuple[str, ...], values: set[tuple[object, ...]]) -> Pred
     if len(names) == 1:
         (name,) = names
         singles = {value for (value,) in values}
-        return lambda row: row[name].lower() in singles
-    return lambda row: tuple([row[name].lower() for name in names]) in values
+        return lambda row: _lower(row[name]) in singles
+    return lambda row: tuple([_lower(row[name]) for name in names]) in values
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
 
 
 def _string_comparison(name: str, left: _Operand, right: _Operand) -> Predicate:

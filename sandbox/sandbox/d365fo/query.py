@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from sandbox.d365fo.errors import not_found, query_error
-from sandbox.d365fo.filter_compile import compile_filter
+from sandbox.d365fo.filter_bounds import bounds_of, may_fail
+from sandbox.d365fo.filter_compile import compile_node
+from sandbox.d365fo.filter_syntax import parse
 from sandbox.d365fo.resources import Options, entity_path
-from sandbox.d365fo.values import fold
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from sandbox.d365fo.filter_bounds import Bounds
     from sandbox.d365fo.filter_compile import Predicate
+    from sandbox.d365fo.filter_syntax import Node
+    from sandbox.d365fo.indexes import SetRows
     from sandbox.d365fo.model import EntitySet, Navigation
     from sandbox.d365fo.resources import Resource
     from sandbox.d365fo.state import D365State
@@ -37,7 +43,8 @@ class Caller:
 class Query:
     """Parsed query options. `cross_company` False: only the default company is seen."""
 
-    predicate: Predicate | None = None
+    filter: Node | None = None
+    predicate: Predicate | None = None  # what `filter` means
     order: list[tuple[str, bool]] = field(default_factory=list)  # field, descending
     select: list[str] = field(default_factory=list)
     expand: list[Navigation] = field(default_factory=list)
@@ -61,7 +68,8 @@ def parse_query(state: D365State, entity: EntitySet, options: Options) -> Query:
     query.skip = _number(given, "$skip") or 0
     query.count = given.get("$count", "false").lower() == "true"
     if "$filter" in given:
-        query.predicate = compile_filter(given["$filter"], entity, state.model)
+        query.filter = parse(given["$filter"])
+        query.predicate = compile_node(query.filter, entity, state.model)
     query.order = [_order_item(entity, item) for item in _list(given, "$orderby")]
     query.select = [_selected(entity, name) for name in _list(given, "$select") if name != "*"]
     query.expand = [_expanded(entity, name) for name in _list(given, "$expand")]
@@ -99,7 +107,8 @@ def read_collection(
     """One page of rows, with a link to the next when there is more."""
     entity = resource.entity
     query = parse_query(state, entity, options)
-    records = _sorted(state, entity, query, _matching(state, entity, query))
+    page = caller.page_size if query.top is None else min(query.top, caller.page_size)
+    records = _matching(state, entity, query, None if query.count else query.skip + page + 1)
     rest = records[query.skip :]
     size = _page_rows(query, caller.page_size, len(rest))
     body: dict[str, Any] = {"@odata.count": len(records)} if query.count else {}
@@ -150,31 +159,70 @@ def _visible(state: D365State, entity: EntitySet, query: Query, record: Record) 
     return record.values["dataAreaId"] == state.default_company
 
 
-def _matching(state: D365State, entity: EntitySet, query: Query) -> list[Record]:
-    records = state.records(entity.name)
-    if entity.per_company and not query.cross_company:
-        company = state.default_company
-        records = [record for record in records if record.values["dataAreaId"] == company]
-    predicate = query.predicate
-    if predicate is None:
-        return records
-    return [record for record in records if predicate(record.values)]
-
-
-def _sorted(
-    state: D365State, entity: EntitySet, query: Query, records: list[Record]
+def _matching(
+    state: D365State, entity: EntitySet, query: Query, limit: int | None = None
 ) -> list[Record]:
+    """The rows asked for in their order; more than `limit` need not be found."""
+    with state.store.lock:
+        rows = state.set_rows(entity.name)
+        whole = query.filter is not None and may_fail(query.filter)
+        company = "" if query.cross_company or not entity.per_company else state.default_company
+        node = None if whole else query.filter
+        bounds = bounds_of(node, entity, state.model, company=company)
+        order = _Order.of(query)
+        few = _with_values(rows, bounds, order, None if whole else limit)
+        candidates = order.walk(rows, bounds) if few is None else few
+        found = (
+            record
+            for record in candidates
+            if _visible(state, entity, query, record)
+            and (query.predicate is None or query.predicate(record.values))
+        )
+        if few is None and order.complete:
+            return list(islice(found, None if whole else limit))
+        return _sorted(rows, query, list(found))
+
+
+@dataclass(frozen=True)
+class _Order:
+    """The order in which rows are walked; not `complete` where it is not the one asked for."""
+
+    fields: tuple[str, ...]
+    descending: bool
+    complete: bool
+
+    @classmethod
+    def of(cls, query: Query) -> _Order:
+        directions = {descending for _, descending in query.order}
+        if len(directions) > 1:
+            return cls((), descending=False, complete=False)
+        fields = tuple(name for name, _ in query.order)
+        return cls(fields, descending=True in directions, complete=True)
+
+    def walk(self, rows: SetRows, bounds: Bounds) -> Iterator[Record]:
+        return rows.within(self.fields, bounds.spans(self.fields), descending=self.descending)
+
+    def width(self, rows: SetRows, bounds: Bounds) -> int:
+        return rows.width(self.fields, bounds.spans(self.fields), descending=self.descending)
+
+
+def _with_values(
+    rows: SetRows, bounds: Bounds, order: _Order, limit: int | None
+) -> list[Record] | None:
+    """The rows that have one of the values the filter names; None where walking costs less."""
+    wanted = bounds.equalities()
+    if wanted is None or all(set(names) <= set(order.fields[: len(names)]) for names in wanted):
+        return None
+    count, width = rows.count(wanted), order.width(rows, bounds)
+    # A walk comes past `limit` matches after some limit * width / count rows.
+    enough = width if limit is None else min(width, limit * width // max(1, count))
+    return rows.equal(wanted) if count < enough else None
+
+
+def _sorted(rows: SetRows, query: Query, records: list[Record]) -> list[Record]:
     for name, descending in reversed(query.order):
-        kind = entity.fields[name]
-        members = state.model.enums.get(kind.type, {})
-
-        def sort_key(
-            record: Record, name: str = name, members: Any = members
-        ) -> tuple[bool, object]:
-            value = record.values[name]
-            return value is not None, members.get(value, fold(value)) if members else fold(value)
-
-        records = sorted(records, key=sort_key, reverse=descending)
+        key = partial(rows.sort_key, fields=(name,))
+        records = sorted(records, key=key, reverse=descending)
     return records
 
 

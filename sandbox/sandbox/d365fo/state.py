@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from sandbox.d365fo import payments, posting
+from sandbox.d365fo.indexes import SetRows
 from sandbox.d365fo.model import load_model
 from sandbox.d365fo.number_sequence import NumberSequences
 from sandbox.d365fo.tables import Record, Store
@@ -17,17 +18,18 @@ from sandbox.d365fo.values import (
     ValueProblem,
     convert,
     default,
-    fold,
     moment_text,
 )
-from sandbox.d365fo.views import VIEWS, show
+from sandbox.d365fo.views import VIEWS, viewer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sandbox.clock import Clock
+    from sandbox.d365fo.indexes import Show
     from sandbox.d365fo.model import EntitySet, Field
     from sandbox.d365fo.switches import D365Switches
+    from sandbox.d365fo.tables import Table
     from sandbox.d365fo.values import Value
 
 # Attachments have the key of their invoice: several rows share one.
@@ -44,11 +46,13 @@ class D365State:
         self.switches = switches
         self.model = load_model()
         self._default_rows: dict[str, dict[str, Value]] = {}
+        self._viewers = {name: viewer(self.model, name) for name in VIEWS}
         self.reset()
 
     def reset(self) -> None:
         """As an empty environment; tokens issued before are no longer valid."""
         self.store = Store(self.model.sets.values(), _NOT_UNIQUE)
+        self._set_rows: dict[str, SetRows] = {}
         self.sequences = NumberSequences()
         self.directory = Directory(self.clock)
         self.default_company = _DEFAULT_COMPANY
@@ -88,21 +92,24 @@ class D365State:
             own = self.store[name].records()
             if name not in VIEWS:
                 return own
-            return own + [show(self.model, name, item) for item in self._shown(name)]
+            source = self.store[VIEWS[name].source].records()
+            return own + [self._viewers[name](item) for item in source]
+
+    def set_rows(self, name: str) -> SetRows:
+        """The rows of an entity set, or of a view, with their indexes; see `Store.lock`."""
+        with self.store.lock:
+            if name not in self._set_rows:
+                parts: list[tuple[Table, Show]] = [(self.store[name], _as_stored)]
+                if name in VIEWS:
+                    parts.append((self.store[VIEWS[name].source], self._viewers[name]))
+                self._set_rows[name] = SetRows(self.model.sets[name], self.model, parts)
+            return self._set_rows[name]
 
     def find(self, name: str, **values: Value) -> list[Record]:
         """Records in which all of these fields have these values."""
         with self.store.lock:
-            found = self.store[name].find(**values)
-            if name in VIEWS:
-                wanted = {field: fold(value) for field, value in values.items()}
-                shown = (show(self.model, name, item) for item in self._shown(name))
-                found += [
-                    item
-                    for item in shown
-                    if all(fold(item.values[field]) == value for field, value in wanted.items())
-                ]
-            return found
+            rows = self.set_rows(name) if name in VIEWS else self.store[name]
+            return rows.find(**values)
 
     def first(self, name: str, **values: Value) -> Record | None:
         """The first record that `find` finds."""
@@ -254,9 +261,6 @@ class D365State:
         """Every access token issued so far stops working: 401 in mid-run."""
         self.directory.revoke_all()
 
-    def _shown(self, name: str) -> list[Record]:
-        return self.store[VIEWS[name].source].records()
-
     def _load_row(self, entity: EntitySet, row: Mapping[str, Any]) -> None:
         values: dict[str, Value] = {}
         for name, value in row.items():
@@ -276,6 +280,10 @@ class D365State:
         except KeyError as error:
             msg = f"{entity.name}: key {error.args[0]} is loaded twice"
             raise ValueError(msg) from error
+
+
+def _as_stored(record: Record) -> Record:
+    return record
 
 
 def _loose(field: Field, value: object) -> object:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from sandbox.d365fo.values import NULL_MOMENT, fold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from sandbox.d365fo.model import EntitySet
     from sandbox.d365fo.values import Value
@@ -49,6 +49,7 @@ class Table:
         self.entity = entity
         self._unique = unique
         self._records: dict[Key, Record] = {}
+        self.listeners: list[Callable[[tuple[Record | None, Record | None]], None]] = []
         self._indexes: dict[tuple[str, ...], dict[Key, dict[Key, None]]] = {}
 
     def key_of(self, record: Record) -> Key:
@@ -92,7 +93,16 @@ class Table:
         if record is None:
             self._records.pop(key, None)
         else:
-            self._records[key] = record
+            self._store(key, record)
+        for listener in self.listeners:
+            listener((old, record))
+
+    def _store(self, key: Key, record: Record) -> None:
+        last = next(reversed(self._records.values()), record)
+        returns = key not in self._records and record.rec_id < last.rec_id
+        self._records[key] = record
+        if returns:  # a deletion was rolled back
+            self._records = dict(sorted(self._records.items(), key=lambda item: item[1].rec_id))
 
     def __len__(self) -> int:
         return len(self._records)

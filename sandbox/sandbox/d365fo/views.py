@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sandbox.d365fo.values import Value, default
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator
 
-    from sandbox.d365fo.model import Model
+    from sandbox.d365fo.model import Field, Model
     from sandbox.d365fo.tables import Record
 
 
@@ -136,23 +137,53 @@ VIEWS: Mapping[str, View] = {
 }
 
 
-def show(model: Model, name: str, record: Record) -> Record:
-    """`record` of the source set as the view `name` shows it."""
+_SYSTEM: Mapping[str, Callable[[Record], Value]] = {
+    "SourceKey": lambda record: record.rec_id,
+    "SysRecVersion": lambda record: record.rec_version,
+    "CreatedOn": lambda record: record.created_on,
+    "SysModifiedDateTime": lambda record: record.modified_on,
+}
+
+
+def viewer(model: Model, name: str) -> Callable[[Record], Record]:
+    """How the view `name` shows a record of its source set."""
     entity, view = model.sets[name], VIEWS[name]
-    source = view.fields or {field: field for field in entity.fields if field in record.values}
-    system: dict[str, Value] = {
-        "SourceKey": record.rec_id,
-        "SysRecVersion": record.rec_version,
-        "CreatedOn": record.created_on,
-        "SysModifiedDateTime": record.modified_on,
+    known = model.sets[view.source].fields
+    source = view.fields or {field: field for field in entity.fields if field in known}
+    getters = {
+        field.name: _getter(field, source.get(field.name), default(field, model))
+        for field in entity.fields.values()
     }
-    values: dict[str, Value] = {}
-    for field in entity.fields.values():
-        if field.name in source:
-            values[field.name] = record.values[source[field.name]]
-        else:
-            values[field.name] = system.get(field.name, default(field, model))
-        if field.key and values[field.name] == "":
-            # Not every row is loaded with its lot id; the key must tell rows apart all the same.
-            values[field.name] = str(record.rec_id)
-    return replace(record, values=values)
+    return lambda record: replace(record, values=_Shown(getters, record))
+
+
+class _Shown(Mapping[str, Value]):
+    """The fields of a view over one record, each looked up when it is asked for."""
+
+    __slots__ = ("_getters", "_record")
+
+    def __init__(self, getters: Mapping[str, Callable[[Record], Value]], record: Record) -> None:
+        self._getters = getters
+        self._record = record
+
+    def __getitem__(self, name: str) -> Value:
+        return self._getters[name](self._record)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._getters)
+
+    def __len__(self) -> int:
+        return len(self._getters)
+
+
+def _getter(field: Field, source: str | None, unset: Value) -> Callable[[Record], Value]:
+    def get(record: Record) -> Value:
+        if source:
+            return record.values[source]
+        return system(record) if system else unset
+
+    system = _SYSTEM.get(field.name)
+    if not field.key:
+        return get
+    # Not every row is loaded with its lot id; the key must tell rows apart all the same.
+    return lambda record: str(record.rec_id) if get(record) == "" else get(record)
