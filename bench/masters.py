@@ -188,18 +188,21 @@ def main() -> None:
         seed(sandbox, given.vendors, given.values)
         configs = write_configs(sandbox, work)
         selection = catalog(configs["tap-d365fo"], work)
-        runs = [run("all new", sandbox, configs, selection)]
-        runs.append(run("nothing changed", sandbox, configs, selection))
+        show(run("all new", sandbox, configs, selection))
+        show(run("nothing changed", sandbox, configs, selection))
         change(sandbox, max(1, given.vendors // 100))
-        runs.append(run("1 % of vendors changed", sandbox, configs, selection))
-    for each in runs:
-        memory = ", ".join(f"{name} {peak:.0f} MB" for name, peak in each.memory.items())
-        total, least = sum(each.requests.values()), each.minimum()
-        ratio = f" = {total / least:.3f} x the minimum of {least}" if least else ""
-        print(
-            f"{each.name}: {each.seconds:.1f} s; {memory}; "
-            f"{sum(each.records.values())} records in {total} writes{ratio} {dict(each.requests)}"
-        )
+        show(run("1 % of vendors changed", sandbox, configs, selection))
+
+
+def show(found: Run) -> None:
+    """Print one run."""
+    memory = ", ".join(f"{name} {peak:.0f} MB" for name, peak in found.memory.items())
+    total, least = sum(found.requests.values()), found.minimum()
+    ratio = f" = {total / least:.3f} x the minimum of {least}" if least else ""
+    print(
+        f"{found.name}: {found.seconds:.1f} s; {memory}; {sum(found.records.values())} records "
+        f"in {total} writes{ratio} {dict(found.requests)}"
+    )
 
 
 def write_configs(sandbox: Sandbox, work: Path) -> dict[str, Path]:

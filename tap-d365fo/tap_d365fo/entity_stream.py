@@ -154,6 +154,25 @@ class D365Stream(Stream):
             self._write_activate_version_message(self._stream_version)
         return True
 
+    @property
+    def _overlap(self) -> timedelta:
+        return timedelta(minutes=self.config["overlap_minutes"])
+
+    @property
+    def _commit_delay(self) -> timedelta:
+        return timedelta(seconds=self.config["commit_delay_seconds"])
+
+    # The SDK's own bookmark would know neither companies nor filters nor the commit delay.
+
+    def get_replication_key_signpost(self, context: Any = None) -> None:
+        """Return none: bookmarks are written where a crawl is complete."""
+
+    def _write_starting_replication_value(self, context: Any) -> None:
+        """Do nothing."""
+
+    def _increment_stream_state(self, latest_record: Any, *, context: Any = None) -> None:
+        """Do nothing."""
+
 
 class EntityStream(D365Stream):
     """The rows of one entity set: whole, or what changed since the bookmark."""
@@ -325,25 +344,6 @@ class EntityStream(D365Stream):
         content = [sorted(self.reader.companies), self.where, sorted(self._select)]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
-    @property
-    def _overlap(self) -> timedelta:
-        return timedelta(minutes=self.config["overlap_minutes"])
-
-    @property
-    def _commit_delay(self) -> timedelta:
-        return timedelta(seconds=self.config["commit_delay_seconds"])
-
     def _held_back(self, marks: Mapping[str, datetime], now: datetime) -> dict[str, datetime]:
         """Return watermarks that leave time for what is written but not committed yet."""
         return {name: min(mark, now - self._commit_delay) for name, mark in marks.items()}
-
-    # The SDK keeps no bookmark of its own here.
-
-    def get_replication_key_signpost(self, context: Any = None) -> None:
-        """Return none: bookmarks are written where a crawl is complete."""
-
-    def _write_starting_replication_value(self, context: Any) -> None:
-        """Do nothing."""
-
-    def _increment_stream_state(self, latest_record: Any, *, context: Any = None) -> None:
-        """Do nothing."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from singer_delivery.errors import Refused, SetupError
@@ -153,18 +153,13 @@ class VendorPayments(D365Stream):
         mark = bookmark.watermarks.get(SETTLEMENTS)
         if self.replication_method != "INCREMENTAL" or not self.config["full_refresh_hours"]:
             mark = None
-        overlap = timedelta(minutes=self.config["overlap_minutes"])
-        bounds = (mark and read_from(mark, overlap), moment(self.config.get("start_date")))
+        bounds = (mark and read_from(mark, self._overlap), moment(self.config.get("start_date")))
         return max(filter(None, bounds), default=None)
 
     @property
     def _scope(self) -> str:
         """What a bookmark is about: of other legal entities, it tells nothing."""
         return ",".join(sorted(folded(*self.reader.companies))) or "all"
-
-    @property
-    def _commit_delay(self) -> timedelta:
-        return timedelta(seconds=self.config["commit_delay_seconds"])
 
     @contextmanager
     def _documents(self) -> Iterator[Documents]:
@@ -183,14 +178,3 @@ class VendorPayments(D365Stream):
             yield documents
         finally:
             ledger.close()
-
-    # The SDK's own bookmark would know neither the legal entities nor the commit delay.
-
-    def get_replication_key_signpost(self, context: Any = None) -> None:
-        """Return none."""
-
-    def _write_starting_replication_value(self, context: Any) -> None:
-        """Do nothing."""
-
-    def _increment_stream_state(self, latest_record: Any, *, context: Any = None) -> None:
-        """Do nothing."""
