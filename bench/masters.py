@@ -44,7 +44,13 @@ class Run:
 
     def minimum(self) -> int:
         """The fewest writes that Basware's limits on records allow."""
-        return sum(math.ceil(n / resource(name).max_records) for name, n in self.records.items())
+        return sum(math.ceil(n / _limit(name)) for name, n in self.records.items())
+
+
+def _limit(name: str) -> int:
+    found = resource(name)
+    assert found, name
+    return found.max_records
 
 
 def seed(sandbox: Sandbox, vendors: int, values: int) -> None:
@@ -167,7 +173,8 @@ def sent(requests: Iterable[Exchange]) -> tuple[Counter[str], Counter[str]]:
     counts: Counter[str] = Counter()
     records: Counter[str] = Counter()
     for request in requests:
-        name = request.path.split("/v1/")[-1].split("/v2/")[-1].split("/")[0]
+        parts = request.path.split("/")[2:]
+        name = "/".join(parts[:2]) if parts[0] == "lists" else parts[0]
         if request.method in {"POST", "PATCH"} and name not in {"tokens", "requestStatus"}:
             counts[name] += 1
             records[name] += len(json.loads(request.body)) if request.method == "POST" else 1
