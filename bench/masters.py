@@ -21,6 +21,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.demo_tenants import cut_mapping
 from sandbox.journal import Exchange, RequestJournal
 from sandbox.seed import small_world
 from sandbox.server import Sandbox
@@ -230,7 +231,7 @@ def write_configs(sandbox: Sandbox, work: Path) -> dict[str, Path]:
             settings["metadata_cache"] = str(work / "cache")
         configs[plugin] = work / f"{plugin}.json"
         configs[plugin].write_text(json.dumps(settings))
-    mapping = (ROOT / "mapping.yml").read_text()
+    mapping = cut_mapping((ROOT / "mapping.yml").read_text(), ["1000"], ["usmf"])
     (work / "mapping.yml").write_text(mapping)
     return configs
 
