@@ -180,6 +180,38 @@ def _show_faults(faults: list[dict[str, Any]]) -> None:
         click.echo("  ".join(f"{name}={value}" for name, value in waiting.items() if value))
 
 
+@main.group()
+def chaos() -> None:
+    """Let things go wrong by chance, by a seed."""
+
+
+@chaos.command("start")
+@click.argument("settings", nargs=-1, metavar="[NAME=VALUE]...")
+def start_chaos(settings: tuple[str, ...]) -> None:
+    """Start it: seed=7 lost_answers=0.1 throttled=0.05; what is not named does not happen."""
+    pairs = dict(setting.partition("=")[::2] for setting in settings)
+    _show_chaos(_control("PUT", "/chaos", pairs))
+
+
+@chaos.command("show")
+def show_chaos() -> None:
+    """Show the plan, and how often what happened."""
+    _show_chaos(_control("GET", "/chaos"))
+
+
+@chaos.command("stop")
+def stop_chaos() -> None:
+    """Calm."""
+    _show_chaos(_control("DELETE", "/chaos"))
+
+
+def _show_chaos(answer: dict[str, Any]) -> None:
+    for name, value in (answer["plan"] or {"calm": "yes"}).items():
+        click.echo(f"{name}={value}")
+    for name, count in answer["happened"].items():
+        click.echo(f"  {count} x {name}")
+
+
 @main.command()
 @click.argument("settings", nargs=-1, metavar="[NAME=VALUE]...")
 def switch(settings: tuple[str, ...]) -> None:

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from sandbox.basware.errors import BaswareError
 from sandbox.basware.exact_json import dumps, loads
+from sandbox.chaos import ChaosPlan
 from sandbox.d365fo.posting import PostingError
 from sandbox.faults import Fault
 from sandbox.inspection import summarise_d365fo
@@ -38,6 +39,9 @@ def create_control_app(sandbox: Sandbox) -> web.Application:
     app.router.add_get("/faults", control.list_faults)
     app.router.add_post("/faults", control.add_fault)
     app.router.add_delete("/faults", control.clear_faults)
+    app.router.add_get("/chaos", control.show_chaos)
+    app.router.add_put("/chaos", control.start_chaos)
+    app.router.add_delete("/chaos", control.stop_chaos)
     app.router.add_get("/switches", control.list_switches)
     app.router.add_patch("/switches", control.set_switches)
     app.router.add_get("/requests", control.requests)
@@ -98,6 +102,20 @@ class _Control:
         """Forget every fault."""
         self._sandbox.faults.clear()
         return web.Response(status=204)
+
+    async def show_chaos(self, _request: web.Request) -> web.Response:
+        """What happens by chance, and how often it did."""
+        return _json(self._sandbox.chaos.as_dict())
+
+    async def start_chaos(self, request: web.Request) -> web.Response:
+        """Let things happen by chance: the fields of `ChaosPlan`."""
+        self._sandbox.chaos.start(ChaosPlan(**await _body(request)))
+        return _json(self._sandbox.chaos.as_dict())
+
+    async def stop_chaos(self, _request: web.Request) -> web.Response:
+        """Calm."""
+        self._sandbox.chaos.stop()
+        return _json(self._sandbox.chaos.as_dict())
 
     async def list_switches(self, _request: web.Request) -> web.Response:
         """All switches as they are."""

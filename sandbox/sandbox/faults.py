@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from aiohttp.typedefs import Middleware
 
+    from sandbox.chaos import Chaos
+
 SYSTEMS = ("basware", "storage", "entra", "d365fo")
 KINDS = ("latency", "status", "reset_before", "reset_after", "batch_part")
 # What happened to a request, for the journal.
@@ -120,8 +122,8 @@ class FaultQueue:
             self._faults.remove(fault)
 
 
-def fault_middleware(queue: FaultQueue, system: str) -> Middleware:
-    """Middleware that lets the queued faults happen to requests of one origin.
+def fault_middleware(queue: FaultQueue, chaos: Chaos, system: str) -> Middleware:
+    """Middleware that lets the queued faults happen to requests of one origin, else chance.
 
     `request[FIRED]` is the kind that fired, for the journal.
     """
@@ -138,20 +140,21 @@ def fault_middleware(queue: FaultQueue, system: str) -> Middleware:
             else:
                 last = fault
         if last is None:
-            return await handler(request)
+            return await chaos.handle(system, request, handler)
         if last.kind == "status":
             return web.Response(status=last.status, text=last.body, headers=last.headers)
         if last.kind == "reset_after":
-            await _handle_for_its_effect(handler, request)
+            await handle_for_its_effect(handler, request)
         reset_connection(request)
         return web.Response(status=500)  # never sent: the connection is gone
 
     return inject
 
 
-async def _handle_for_its_effect(
+async def handle_for_its_effect(
     handler: Callable[[web.Request], Awaitable[web.StreamResponse]], request: web.Request
 ) -> None:
+    """Let a request be done, and lose its answer."""
     try:
         await handler(request)
     except web.HTTPException:

@@ -16,6 +16,7 @@ from sandbox.basware import tokens as basware_tokens
 from sandbox.basware.app import create_app as create_basware_app
 from sandbox.basware.app import create_storage_app
 from sandbox.basware.state import BaswareState
+from sandbox.chaos import Chaos
 from sandbox.clock import Clock
 from sandbox.control import create_control_app
 from sandbox.d365fo import tokens as d365fo_tokens
@@ -51,6 +52,9 @@ class Sandbox:
         self.journal = RequestJournal(self.clock)
         self.basware = BaswareState(self.clock, self.switches.basware)
         self.d365fo = D365State(self.clock, self.switches.d365fo)
+        self.chaos = Chaos(
+            {"basware": self.basware.revoke_tokens, "d365fo": self.d365fo.revoke_tokens}
+        )
         self._own_directory = directory is None
         self.directory = directory or Path(tempfile.mkdtemp(prefix="sandbox-"))
         self._ca = make_ca(self.directory)
@@ -147,6 +151,7 @@ class Sandbox:
     def reset(self) -> None:
         """As freshly started, on the same ports: empty stores, no faults, default switches."""
         self.faults.clear()
+        self.chaos.stop()
         self.switches.reset()
         self.clock.reset()
         self.basware.reset()
@@ -190,7 +195,7 @@ class Sandbox:
                 # outermost first: the journal also sees what the faults did
                 app.middlewares[:0] = [
                     journal_middleware(self.journal, origin),
-                    fault_middleware(self.faults, origin),
+                    fault_middleware(self.faults, self.chaos, origin),
                 ]
             runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
             await runner.setup()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from singer_delivery.errors import LedgerError
 logger = logging.getLogger(__name__)
 
 #: The newest migration; opening the ledger brings older ones up to it, and refuses newer ones.
-HEAD = "0002"
+HEAD = "0003"
 SQLITE_BUSY_SECONDS = 30
 #: Execution option of a connection that will only read.
 READING = "ledger_reading"
@@ -46,6 +48,33 @@ def open_database(url: str) -> Engine:
         engine.dispose()
         raise _unusable(url, error) from None
     return engine
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """Run one transaction that writes. Raises LedgerError in words."""
+    with _transaction(engine, reads=False) as connection:
+        yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Run one transaction that only reads, and waits for nobody. Raises LedgerError in words."""
+    with _transaction(engine, reads=True) as connection:
+        yield connection
+
+
+@contextmanager
+def _transaction(engine: Engine, *, reads: bool) -> Iterator[Connection]:
+    try:
+        with (
+            engine.connect() as connection,
+            connection.execution_options(**{READING: reads}).begin(),
+        ):
+            yield connection
+    except sqlalchemy.exc.SQLAlchemyError as error:
+        msg = f"the ledger cannot be read or written: {reason(error)}; nothing more is sent"
+        raise LedgerError(msg) from None
 
 
 def _unusable(url: str, error: Exception) -> LedgerError:

@@ -1,10 +1,11 @@
 """Delivering a batch: every document gets a durable outcome, none is sent twice unread.
 
-    prepare -> survey the target -> commit the intents -> send -> commit each outcome
-                                                           |
+    prepare -> commit what came -> survey the target -> commit the intents -> send -> commit
+                                                           |                           outcomes
                         in doubt -> read the target back --+-> send again what is not there
 
-The ledger is written by the thread that runs the batch; only `Courier.send` runs in parallel.
+What another run has in flight is waited for, and surveyed again. The ledger is written by the
+thread that runs the batch; only `Courier.send` runs in parallel.
 """
 
 from __future__ import annotations
@@ -12,24 +13,27 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from singer_delivery.courier import Courier
-from singer_delivery.document import Document, Entry, Outcome, Status
+from singer_delivery.document import OPEN, Document, Entry, Outcome, Status
 from singer_delivery.errors import (
     ApiError,
     BadInput,
     DeliveryError,
     InDoubt,
+    LedgerError,
     Refused,
     Rejected,
     SetupError,
     Unavailable,
 )
+from singer_delivery.exchanges import Exchange, recorded
 from singer_delivery.ledger import Ledger
+from singer_delivery.payloads import SingerStream
 from singer_delivery.schema import KEY_LENGTH, storable
 
 logger = logging.getLogger(__name__)
@@ -43,51 +47,108 @@ class DeliveryOptions:
     """How a batch is delivered. Times in seconds.
 
     `max_sends` bounds how often one document is sent in a run, when reading back shows that it
-    did not arrive. `read_back_wait` gives the target time to finish what was cut off.
+    did not arrive, and `max_lost_answers` in how many sends in a row, of any runs, its answer may
+    be lost. `read_back_wait` gives the target time to finish what was cut off. `claim_wait` is
+    how long a document that another run has in flight is waited for. With `keep_records`, the
+    ledger keeps what came in for replay.
     """
 
     connections: int = 8
     max_sends: int = 3
     read_back_wait: float = 2.0
+    max_lost_answers: int = 20
+    claim_wait: float = 300.0
+    keep_records: bool = True
 
     def __post_init__(self) -> None:
-        if self.connections < 1 or self.max_sends < 1 or self.read_back_wait < 0:
-            msg = "max_connections and max_sends must be 1 or more, and no wait below 0"
+        least = min(self.connections, self.max_sends, self.max_lost_answers)
+        if least < 1 or self.read_back_wait < 0 or self.claim_wait < 0:
+            msg = (
+                "max_connections, max_sends and max_lost_answers must be 1 or more, and no wait "
+                "below 0"
+            )
             raise SetupError(msg)
 
 
 @dataclass
 class Delivery:
-    """Delivers batches of one stream; `tally` counts the outcomes of the run."""
+    """Delivers batches of one stream; `tally` counts the outcomes of the run.
+
+    `singer` is the SCHEMA of the records, for replay. `bad_records` are those without a key, and
+    `stuck` names what this run gave up.
+    """
 
     courier: Courier
     ledger: Ledger
     run_id: str
     options: DeliveryOptions = field(default_factory=DeliveryOptions)
+    singer: SingerStream | None = None
     stopping: Callable[[], bool] = lambda: False
     sleep: Callable[[float], None] = time.sleep
     tally: Counter[Status] = field(default_factory=Counter)
     bad_records: list[str] = field(default_factory=list)
+    stuck: list[str] = field(default_factory=list)
     # Why documents of the current wave were skipped by an earlier run, by key.
     _skipped: dict[str, str] = field(default_factory=dict)
+    # Revisions of all entries that were known when the current wave was surveyed.
+    _seen: dict[str, int] = field(default_factory=dict)
+    # Revisions of the documents that are this run's own.
+    _fences: dict[str, int] = field(default_factory=dict)
 
     def settle_leftovers(self) -> None:
         """Read back what an earlier run left in doubt, before anything new is sent."""
         self._confirm_accepted()
-        left = self.ledger.open_entries(self.courier.stream)
-        if not left:
-            return
-        logger.info("%s: reading back %d document(s) in doubt", self.courier.stream, len(left))
-        held = self.courier.read_back(left)
-        absent = Outcome(Status.NOT_SENT, "an interrupted run did not get it there")
+        left = self.ledger.take_over(self.courier.stream, self.run_id)
+        if left:
+            logger.info("%s: reading back %d document(s) in doubt", self.courier.stream, len(left))
+            self._settle_left(left)
+
+    def _settle_left(self, left: Sequence[Entry]) -> None:
+        """Settle what a dead run left, by what the target holds. Raises ApiError."""
+        held, unreadable = self._look(left)
+        absent = Outcome(Status.NOT_SENT, "an interrupted run did not get it there", read_back=True)
         for entry in left:
+            if error := unreadable.get(entry.key):
+                self._settle_unreadable(entry, error)
+                continue
             outcome = held.get(entry.key, absent)
-            self.ledger.settle_entry(entry, outcome, self.run_id)
+            if not self.ledger.settle_entry(entry, outcome, self.run_id):
+                continue  # another run has it by now
             if outcome is absent:
                 # No STATE covers it: the source offers it again, and it is sent then.
                 logger.info("%s: %s; it is sent when offered again", entry, absent.reason)
             else:
                 self._report(str(entry), entry.detail, outcome, entry.version)
+
+    def _settle_unreadable(self, entry: Entry, error: ApiError) -> None:
+        """Leave it in doubt for the next run, unless that was tried too often."""
+        outcome = Outcome(Status.IN_DOUBT, f"reading back failed: {error}")
+        if entry.doubts + 1 >= self.options.max_lost_answers:
+            outcome = self._giving_up(entry, error)
+        if self.ledger.settle_entry(entry, outcome, self.run_id):
+            self._report(str(entry), entry.detail, outcome, entry.version)
+
+    def _look(
+        self, entries: Sequence[Entry]
+    ) -> tuple[Mapping[str, Outcome], Mapping[str, ApiError]]:
+        """Read documents back; where the target refuses the question, each one by itself.
+
+        Returns the outcomes of those that the target holds, and the errors of those that cannot
+        be asked for, by key. Raises ApiError where the target cannot be asked at all.
+        """
+        try:
+            return _found(self.courier.read_back(entries)), {}
+        except Refused as error:
+            if len(entries) == 1:
+                return {}, {entries[0].key: error}
+        held: dict[str, Outcome] = {}
+        unreadable: dict[str, ApiError] = {}
+        for entry in entries:
+            try:
+                held |= _found(self.courier.read_back([entry]))
+            except Refused as error:
+                unreadable[entry.key] = error
+        return held, unreadable
 
     def _confirm_accepted(self) -> None:
         """Settle what the target took in an earlier run; what is in progress stays accepted."""
@@ -110,6 +171,7 @@ class Delivery:
         Documents that stay in doubt or could not be sent are counted in `tally`. Raises what
         makes going on pointless: AccessDenied, Unavailable, SetupError, LedgerError.
         """
+        self._fences.clear()
         for wave in waves(self._prepare(records)):
             self._deliver(wave)
 
@@ -125,10 +187,16 @@ class Delivery:
             latest.pop(document.key, None)
             latest[document.key] = document
             rejected[document.key] = reason
+        self._receive(latest.values())
         for key, reason in rejected.items():
             if reason:
                 self._settle(latest.pop(key), Outcome(Status.REJECTED, reason))
         return list(latest.values())
+
+    def _receive(self, received: Iterable[Document]) -> None:
+        if self.singer:
+            documents = list(received)
+            self.ledger.receive(self.courier.stream, documents, self.singer, self.run_id)
 
     def _read(self, record: Mapping[str, Any]) -> tuple[Document, str]:
         """Return the document of a record and why it is rejected, if so. Raises BadInput."""
@@ -150,22 +218,73 @@ class Delivery:
             # A later run that settles it has nothing but the ledger to name it by.
             named = {**document.detail, "label": document.label}
             document = replace(document, detail=named)
+        if self.singer and self.options.keep_records:
+            document = replace(document, record=record)
         return document, reason
 
     def _deliver(self, wave: Sequence[Document]) -> None:
         self._skipped.clear()
-        for sends in range(1, self.options.max_sends + 1):
-            pending = self._survey(wave)
-            if not pending:
-                return
-            doubtful = self._send_all(pending)
-            wave = self._read_back(doubtful, last=sends == self.options.max_sends)
+        sends: Counter[str] = Counter()
+        waited = 0.0
+        while wave:
+            pending, contested = self._survey(wave)
+            doubtful, more = self._send_all(pending)
+            contested += more
+            sends.update(document.key for document in doubtful)
+            spent = {key for key, number in sends.items() if number >= self.options.max_sends}
+            wave = self._read_back(doubtful, spent)
+            if contested:
+                freed, waited = self._wait_for(contested, waited)
+                wave = [*wave, *freed]
 
-    def _survey(self, wave: Sequence[Document]) -> list[tuple[Document, Any]]:
-        """Settle what needs no sending; return the others with their plans."""
-        if not wave:
-            return []
+    def _wait_for(
+        self, contested: Sequence[Document], waited: float
+    ) -> tuple[list[Document], float]:
+        """Wait while other runs have these in flight; return what is to be surveyed again.
+
+        `waited` is how many seconds were spent so before, for this wave; it comes back with it.
+        """
+        stream = self.courier.stream
+        keys = {document.key for document in contested}
+        while True:
+            left = self.ledger.take_over(stream, self.run_id)
+            if left:
+                self._settle_left(left)
+            busy = self.ledger.in_flight_elsewhere(stream, contested, self.run_id)
+            if not busy:
+                return list(contested), waited
+            if self.stopping() or waited >= self.options.claim_wait:
+                break
+            if not waited:
+                logger.info(
+                    "%s: %d document(s) are in flight in another run; waiting for it",
+                    *(stream, len(keys)),
+                )
+            self.sleep(CLAIM_GLANCE)
+            waited += CLAIM_GLANCE
+        freed = []
+        for document in contested:
+            if words := busy.get(document.key):
+                # The row is the other run's: only its own words go into it.
+                outcome = Outcome(Status.NOT_SENT, f"{words} still has it in flight")
+                self._report(str(document), document.detail, outcome, document.version)
+            else:
+                freed.append(document)
+        return freed, waited
+
+    def _survey(
+        self, wave: Sequence[Document]
+    ) -> tuple[list[tuple[Document, Any]], list[Document]]:
+        """Settle what needs no sending.
+
+        Returns the others with their plans, and those that other runs are at.
+        """
         known = self._known(wave)
+        wave = self._without_stuck(wave, known)
+        contested = self._busy(wave, known)
+        wave = [document for document in wave if document not in contested]
+        if not wave:
+            return [], contested
         self._skipped |= {
             entry.key: entry.reason for entry in known.values() if entry.status is Status.SKIPPED
         }
@@ -173,101 +292,188 @@ class Delivery:
         pending: list[tuple[Document, Any]] = []
         for document in wave:
             decision = surveyed[document.key]
-            if isinstance(decision, Outcome):
-                self._settle(document, decision)
-            else:
+            if not isinstance(decision, Outcome):
                 pending.append((document, decision))
-        return pending
+            elif self._commit(document, decision, self._seen.get(document.key, 0)):
+                self._tell(document, decision)
+            else:
+                contested.append(document)
+        return pending, contested
+
+    def _busy(self, wave: Sequence[Document], known: Mapping[str, Entry]) -> list[Document]:
+        """Return what another living run has in flight: judging it now would be too early."""
+        if not any(e.status in OPEN and e.run_id != self.run_id for e in known.values()):
+            return []
+        busy = self.ledger.in_flight_elsewhere(self.courier.stream, wave, self.run_id)
+        return [document for document in wave if document.key in busy]
 
     def _known(self, wave: Sequence[Document]) -> dict[str, Entry]:
         stream = self.courier.stream
         by_natural = self.ledger.lookup_natural(stream, (d.natural_key for d in wave))
         by_key = self.ledger.lookup(stream, (d.key for d in wave))
+        entries = (*by_natural.values(), *by_key.values())
+        self._seen = {entry.key: entry.revision for entry in entries}
         return {
             document.key: entry
             for document in wave
             if (entry := by_key.get(document.key) or by_natural.get(document.natural_key))
         }
 
-    def _send_all(self, pending: Sequence[tuple[Document, Any]]) -> list[Document]:
-        """Send in parallel; return what is in doubt. Raises after everything in flight settled."""
-        self.ledger.intend(self.courier.stream, [document for document, _ in pending], self.run_id)
+    def _without_stuck(
+        self, wave: Sequence[Document], known: Mapping[str, Entry]
+    ) -> list[Document]:
+        """Leave out what was given up and has not changed since; say so each time."""
+        going = []
+        for document in wave:
+            entry = known.get(document.key)
+            if (
+                entry
+                and entry.key == document.key
+                and entry.status is Status.STUCK
+                and entry.fingerprint == document.fingerprint
+            ):
+                self.tally[Status.STUCK] += 1
+                logger.error("%s: still stuck, and not sent: %s", document, entry.reason)
+            else:
+                going.append(document)
+        return going
+
+    def _send_all(
+        self, pending: Sequence[tuple[Document, Any]]
+    ) -> tuple[list[Document], list[Document]]:
+        """Send in parallel; return what is in doubt, and what other runs are at.
+
+        Raises after everything in flight has settled.
+        """
+        documents = [document for document, _ in pending]
+        intended = self.ledger.intend(self.courier.stream, documents, self.run_id, seen=self._seen)
+        self._fences |= intended.fences
+        contested = [document for document in documents if document.key in intended.contested]
+        queue = (pair for pair in pending if pair[0].key not in intended.contested)
         doubtful: list[Document] = []
-        queue, outage = iter(pending), _Outage()
+        outage = _Outage()
         with ThreadPoolExecutor(self.options.connections) as pool:
-            flying: dict[Future[Outcome], Document] = {}
+            flying: dict[Future[_Landed], Document] = {}
             while True:
                 while len(flying) < self.options.connections and not self._halted(outage):
                     following = next(queue, None)
                     if following is None:
                         break
-                    flying[pool.submit(self.courier.send, *following)] = following[0]
+                    flying[pool.submit(self._send, *following)] = following[0]
                 if not flying:
                     break
                 done, _ = wait(flying, return_when=FIRST_COMPLETED)
                 for future in done:
                     document = flying.pop(future)
-                    if self._land(document, future, outage):
+                    if self._land(document, future.result(), outage):
                         doubtful.append(document)
         for document, _ in queue:
             self._settle(document, Outcome(Status.NOT_SENT, "the run stopped before it was sent"))
         if outage.fatal:
             raise outage.fatal
-        return doubtful
+        return doubtful, contested
+
+    def _send(self, document: Document, plan: Any) -> _Landed:
+        """Send one document and take note of its exchanges; runs in a thread of its own."""
+        with recorded() as exchanges:
+            if not self.ledger.in_charge:
+                return _Landed(LedgerError(OVERDUE), ())
+            try:
+                return _Landed(self.courier.send(document, plan), tuple(exchanges))
+            except DeliveryError as error:
+                return _Landed(error, tuple(exchanges))
 
     def _halted(self, outage: _Outage) -> bool:
         return outage.fatal is not None or self.stopping()
 
-    def _land(self, document: Document, future: Future[Outcome], outage: _Outage) -> bool:
+    def _land(self, document: Document, landed: _Landed, outage: _Outage) -> bool:
         """Commit what came of one send; return whether it is in doubt."""
-        try:
-            outcome = future.result()
-        except (Rejected, Refused) as error:
-            outcome = Outcome(Status.REJECTED, str(error), request_id=_request_id(error))
+        result = landed.result
+        if isinstance(result, Outcome):
+            outcome = result
             outage.clear()
-        except InDoubt as error:
-            outcome = Outcome(Status.IN_DOUBT, str(error), request_id=_request_id(error))
-        except Unavailable as error:
-            outcome = Outcome(Status.NOT_SENT, str(error), request_id=_request_id(error))
-            outage.count(error)
-        except DeliveryError as error:
-            # Credentials, settings, a foreign address: the same for every other document.
-            outcome = Outcome(Status.NOT_SENT, str(error), request_id=_request_id(error))
-            outage.fatal = error
+        elif isinstance(result, Rejected | Refused):
+            outcome = Outcome(Status.REJECTED, str(result))
+            outage.clear()
+        elif isinstance(result, InDoubt):
+            outcome = Outcome(Status.IN_DOUBT, str(result))
         else:
-            outage.clear()
+            outcome = Outcome(Status.NOT_SENT, str(result))
+            if isinstance(result, Unavailable):
+                outage.count(result)
+            else:
+                # Credentials, settings, a foreign address: the same for every other document.
+                outage.fatal = result
+        request_id = outcome.request_id or _request_id(result)
+        outcome = replace(outcome, request_id=request_id, exchanges=landed.exchanges)
         if outcome.status is Status.IN_DOUBT:
-            self.ledger.settle(self.courier.stream, document, outcome, self.run_id)
-            logger.warning("%s: in doubt, reading back (%s)", document, outcome.reason)
+            if self._commit(document, outcome, self._fences[document.key]):
+                logger.warning("%s: in doubt, reading back (%s)", document, outcome.reason)
             return True
         self._settle(document, outcome)
         return False
 
-    def _read_back(self, doubtful: Sequence[Document], *, last: bool) -> list[Document]:
-        """Settle what the target holds; return what it does not, to be sent again."""
+    def _read_back(self, doubtful: Sequence[Document], spent: Container[str]) -> list[Document]:
+        """Settle what the target holds; return what it does not, to be sent again.
+
+        What is in `spent` has been sent as often as a run may.
+        """
         if not doubtful:
             return []
         self.sleep(self.options.read_back_wait)
         entries = self.ledger.lookup(self.courier.stream, (document.key for document in doubtful))
+        mine = [e for e in entries.values() if e.revision == self._fences.get(e.key)]
         try:
-            held = self.courier.read_back(list(entries.values()))
+            held, unreadable = self._look(mine)
         except ApiError as error:
-            for document in doubtful:
-                self._settle(document, Outcome(Status.IN_DOUBT, f"reading back failed: {error}"))
-            return []
+            held, unreadable = {}, {entry.key: error for entry in mine}
         absent = []
         for document in doubtful:
-            if document.key in held:
+            entry = entries[document.key]
+            if entry not in mine:
+                absent.append(document)  # another run has settled it: survey it again
+            elif document.key in unreadable:
+                reason = f"reading back failed: {unreadable[document.key]}"
+                self._settle(document, Outcome(Status.IN_DOUBT, reason))
+            elif document.key in held:
                 self._settle(document, held[document.key])
-            elif last or self.stopping():
+            elif entry.doubts >= self.options.max_lost_answers:
+                self._settle(document, self._giving_up(entry))
+            elif document.key in spent or self.stopping():
                 reason = "the answer was lost each time, and it is not in the target"
-                self._settle(document, Outcome(Status.NOT_SENT, reason))
+                self._settle(document, Outcome(Status.NOT_SENT, reason, read_back=True))
             else:
                 absent.append(document)
         return absent
 
+    def _giving_up(self, entry: Entry, error: ApiError | None = None) -> Outcome:
+        """Return the end of the trying: whether it is in the target may not even be known."""
+        where = f"and reading back failed: {error}" if error else "and it is not in the target"
+        reason = (
+            f"its answers were lost {max(entry.doubts, 1)} times in a row, {where}; it is not sent "
+            "again until its content changes or somebody replays it (singer-delivery replay)"
+        )
+        return Outcome(Status.STUCK, reason, read_back=error is None)
+
+    def _commit(self, document: Document, outcome: Outcome, fence: int | None = None) -> bool:
+        """Commit an outcome; False where another run has written the document since `fence`."""
+        stream = self.courier.stream
+        if self.ledger.settle(stream, document, outcome, self.run_id, fence=fence):
+            if fence is not None:
+                self._fences[document.key] = fence + 1
+            return True
+        logger.info("%s: another run is at it", document)
+        return False
+
     def _settle(self, document: Document, outcome: Outcome) -> None:
-        self.ledger.settle(self.courier.stream, document, outcome, self.run_id)
+        if not self._commit(document, outcome, self._fences.get(document.key)):
+            outcome = Outcome(
+                Status.NOT_SENT,
+                f"another run has taken it over, whose outcome counts (not {outcome.status.value})",
+            )
+        self._tell(document, outcome)
+
+    def _tell(self, document: Document, outcome: Outcome) -> None:
         skipped = outcome.status is Status.SKIPPED
         again = skipped and self._skipped.get(document.key) == outcome.reason
         self._report(str(document), document.detail, outcome, document.version, again=again)
@@ -283,6 +489,8 @@ class Delivery:
     ) -> None:
         """Count an outcome and say it in one line; `again`: an earlier run said the same."""
         self.tally[outcome.status] += 1
+        if outcome.status is Status.STUCK:
+            self.stuck.append(label)
         loud = logging.INFO if outcome.status in _QUIET else logging.WARNING
         level = logging.DEBUG if again else loud
         logger.log(
@@ -307,6 +515,22 @@ class Delivery:
 
 
 _QUIET = frozenset({Status.DELIVERED, Status.UNCHANGED, Status.ACCEPTED, Status.SKIPPED})
+
+
+#: Seconds between two looks at what another run has in flight.
+CLAIM_GLANCE = 0.5
+OVERDUE = (
+    "this run was held up for longer than its claims last (claim_lease_seconds), and another may "
+    "have taken over its documents; nothing more is sent"
+)
+
+
+@dataclass(frozen=True)
+class _Landed:
+    """What came of one send, and the requests that it took."""
+
+    result: Outcome | DeliveryError
+    exchanges: Sequence[Exchange]
 
 
 @dataclass
@@ -341,5 +565,9 @@ def waves(batch: Iterable[Document]) -> Iterator[list[Document]]:
     yield from rounds
 
 
-def _request_id(error: DeliveryError) -> str:
+def _found(outcomes: Mapping[str, Outcome]) -> dict[str, Outcome]:
+    return {key: replace(outcome, read_back=True) for key, outcome in outcomes.items()}
+
+
+def _request_id(error: Outcome | DeliveryError) -> str:
     return (error.request_id or "") if isinstance(error, ApiError) else ""

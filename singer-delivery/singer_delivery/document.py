@@ -5,18 +5,21 @@ from __future__ import annotations
 import enum
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+from singer_delivery.exchanges import Exchange
+
 
 class Status(enum.StrEnum):
-    """Where a document stands. The last four are final until it is offered again.
+    """Where a document stands.
 
     ACCEPTED: the target took it, and what it makes of it is not known yet. SKIPPED: there is
-    nothing to be done for it, which is said once.
+    nothing to be done for it, which is said once. STUCK: its answers were lost too often; it is
+    not sent again until its content changes or somebody replays it.
     """
 
     INTENDED = "intended"
@@ -27,6 +30,7 @@ class Status(enum.StrEnum):
     UNCHANGED = "unchanged"
     REJECTED = "rejected"
     SKIPPED = "skipped"
+    STUCK = "stuck"
 
 
 #: The target holds the document.
@@ -37,6 +41,8 @@ TAKEN = HELD | {Status.ACCEPTED}
 FINAL = HELD | {Status.REJECTED, Status.SKIPPED}
 #: Sent perhaps: only reading the target back can tell.
 OPEN = frozenset({Status.INTENDED, Status.IN_DOUBT})
+#: Nobody works on it any more, and there is nothing to tell the source.
+UNSENT = frozenset({Status.NOT_SENT, Status.STUCK})
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,8 @@ class Document:
     `version` is the source's own version of it, opaque. `detail` holds JSON-able facts that the
     outcome needs later. `label` names it to people. `source` is the Singer stream that it came
     from, `scope` the part of that source which a crawl covers or not (a legal entity, a chart of
-    accounts; "" where all of it is shared).
+    accounts; "" where all of it is shared). `record` is the Singer record that it was made of,
+    where that is kept for replay.
     """
 
     key: str
@@ -61,6 +68,7 @@ class Document:
     detail: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
     scope: str = ""
+    record: Mapping[str, Any] | None = None
 
     def __str__(self) -> str:
         return self.label or self.key
@@ -68,18 +76,27 @@ class Document:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a document; `detail` is merged over the document's own."""
+    """What became of a document; `detail` is merged over the document's own.
+
+    `exchanges` are the requests that it took, and `read_back` says that it was found out by
+    looking: both go into the audit trail.
+    """
 
     status: Status
     reason: str = ""
     remote_key: str = ""
     request_id: str = ""
     detail: Mapping[str, Any] = field(default_factory=dict)
+    exchanges: Sequence[Exchange] = ()
+    read_back: bool = False
 
 
 @dataclass(frozen=True)
 class Entry:
     """What the ledger knows of a document. `settled_at` is aware UTC.
+
+    `revision` grows with every change of the entry. `doubts` counts how often in a row the answer
+    for this content was lost.
 
     `sequence` grows with every final outcome in the ledger of one remote system, without gaps
     that could fill later: whoever has read up to n has missed nothing at or below n. It starts at
@@ -102,6 +119,8 @@ class Entry:
     settled_at: datetime | None
     source: str = ""
     scope: str = ""
+    revision: int = 0
+    doubts: int = 0
 
     def __str__(self) -> str:
         return str(self.detail.get("label") or self.key)

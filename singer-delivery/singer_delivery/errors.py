@@ -22,6 +22,10 @@ class LedgerError(DeliveryError):
     """The ledger cannot be opened, read or written; nothing is sent without it."""
 
 
+class Busy(DeliveryError):
+    """Another run is at what this one wanted to do."""
+
+
 class ForeignOrigin(DeliveryError):
     """A URL leads away from the origin that the credentials are meant for."""
 

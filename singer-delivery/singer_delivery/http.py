@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
 from pathlib import Path
@@ -24,11 +24,16 @@ from singer_delivery.errors import (
     Unavailable,
 )
 from singer_delivery.exact_json import encode_json
+from singer_delivery.exchanges import Exchange, digest, notes, path_of, unrecorded
 from singer_delivery.failures import describe_failure
 from singer_delivery.origin import ABSOLUTE, Origin, shown
 from singer_delivery.policy import Action, ErrorTable
+from singer_delivery.stopping import PROCESS, Stop
 from singer_delivery.throttle import Gate, backoff, retry_after
 from singer_delivery.tokens import Credentials
+
+#: What came of an attempt.
+Answer = requests.Response | requests.RequestException
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -60,7 +65,7 @@ class ApiSession:
 
     `explain` turns a refused answer into words (the system's own error dialect); `request_id`
     finds the system's correlation id in an answer; `refusal` makes the error of a refused answer
-    out of its text, the answer and that id.
+    out of its text, the answer and that id. `sleep` ends early when `stop` is requested.
     """
 
     base_url: str
@@ -71,7 +76,8 @@ class ApiSession:
     request_id: Callable[[requests.Response], str | None] = lambda _: None
     refusal: Callable[[str, requests.Response, str | None], Refused] = _refused
     gate: Gate = field(default_factory=Gate)
-    sleep: Callable[[float], None] = time.sleep
+    stop: Stop = PROCESS
+    sleep: Callable[[float], None] = PROCESS.sleep
 
     def __post_init__(self) -> None:
         self.base_url = self.base_url.strip().rstrip("/")
@@ -112,6 +118,7 @@ class ApiSession:
         """Send one request and return its answer; `url` is a path or an absolute URL of the origin.
 
         Statuses in `accept` are returned like a success. A redirect is returned, never followed.
+        Once a stop is requested, a request that would have to wait is given up (Unavailable).
         Raises AccessDenied, Refused, Unavailable, InDoubt or ForeignOrigin.
         """
         target = self._pinned(url)
@@ -163,7 +170,11 @@ class ApiSession:
 
     def _attempts(self, call: _Call, accept: frozenset[int]) -> requests.Response:
         renewed, failures, throttled = False, 0, 0.0
+        answer: Answer | None = None
         while True:
+            # The gate before the token, which must not grow old while it waits there.
+            if not self.gate.pass_through(self.stop):
+                raise self._given_up(call, answer)
             answer, authorization = self._send(call)
             action = self._judge(call, answer, accept)
             if action is Action.ACCEPT and isinstance(answer, requests.Response):
@@ -179,17 +190,40 @@ class ApiSession:
             )
             if action is not Action.RETRY or exhausted:
                 raise self._error(call, answer, action)
-            self._wait(asked or None, failures)
+            if asked:
+                self.gate.close_for(asked)
+            elif not self.pause(backoff(failures, cap=self.options.max_backoff)):
+                raise self._given_up(call, answer)
 
-    def _send(self, call: _Call) -> tuple[requests.Response | requests.RequestException, str]:
+    def pause(self, seconds: float) -> bool:
+        """Wait before another attempt; return False where a stop says not to make it."""
+        if not self.stop.requested:
+            self.sleep(seconds)
+        return not self.stop.requested
+
+    def _given_up(self, call: _Call, answer: Answer | None) -> Unavailable:
+        if answer is None:
+            msg = f"{call}: {self.origin} asked to wait and the run is stopping; it was not sent"
+            return Unavailable(msg)
+        last = self._error(call, answer, Action.RETRY)
+        msg = f"{last}; the run is stopping, so it is not sent again"
+        return Unavailable(msg, status=last.status, request_id=last.request_id)
+
+    def _send(self, call: _Call) -> tuple[Answer, str]:
         authorization = ""
         headers = dict(call.headers)
-        # The gate first: a token must not grow old while it waits there.
-        self.gate.pass_through()
         if self.credentials and not call.anonymous:
-            authorization = headers["Authorization"] = self.credentials.header()
+            with unrecorded():
+                authorization = headers["Authorization"] = self.credentials.header()
+        sent_at = datetime.now(UTC)
+        answer = self._exchange(call, headers)
+        if (noted := notes()) is not None:
+            noted.append(self._note(call, answer, sent_at))
+        return answer, authorization
+
+    def _exchange(self, call: _Call, headers: Mapping[str, str]) -> Answer:
         try:
-            response = self._session.request(
+            return self._session.request(
                 call.method,
                 call.url,
                 params=call.params,
@@ -205,13 +239,25 @@ class ApiSession:
             msg = f"{call}: the request cannot be made ({type(error).__name__}): {_NOT_SENDABLE}"
             raise SetupError(msg) from None
         except requests.RequestException as error:
-            return error, authorization
-        return response, authorization
+            return error
+
+    def _note(self, call: _Call, answer: Answer, sent_at: datetime) -> Exchange:
+        answered = answer if isinstance(answer, requests.Response) else None
+        return Exchange(
+            call.method,
+            path_of(call.url),
+            status=None if answered is None else answered.status_code,
+            request_sha256=digest(call.body),
+            response_sha256="" if answered is None else digest(answered.content),
+            request_id="" if answered is None else self.request_id(answered) or "",
+            sent_at=sent_at,
+            answered_at=datetime.now(UTC),
+        )
 
     def _judge(
         self,
         call: _Call,
-        answer: requests.Response | requests.RequestException,
+        answer: Answer,
         accept: frozenset[int],
     ) -> Action:
         if isinstance(answer, requests.RequestException):
@@ -223,15 +269,7 @@ class ApiSession:
     def _renew(self, authorization: str) -> bool:
         return bool(self.credentials and authorization and self.credentials.renew(authorization))
 
-    def _wait(self, asked: float | None, failures: int) -> None:
-        if asked is None:
-            self.sleep(backoff(failures, cap=self.options.max_backoff))
-        else:
-            self.gate.close_for(asked)
-
-    def _error(
-        self, call: _Call, answer: requests.Response | requests.RequestException, action: Action
-    ) -> ApiError:
+    def _error(self, call: _Call, answer: Answer, action: Action) -> ApiError:
         if isinstance(answer, requests.RequestException):
             failed = {Action.RETRY: Unavailable, Action.DENY: AccessDenied}
             return failed.get(action, InDoubt)(f"{call}: {describe_failure(answer)}")

@@ -2,15 +2,20 @@
 
 An intent is committed before anything is sent; an outcome is committed as soon as it is known.
 What is intended without an outcome after a crash is in doubt, and is settled by reading the
-target back.
+target back. Each change of a document is committed together with its entries in the audit trail.
+
+Several runs may share a ledger. What one has intended is its own while it lives, and every write
+of a document raises its revision: who does not know the latest one has been overtaken.
 """
 
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy
@@ -29,19 +34,33 @@ from sqlalchemy import (
     text,
 )
 
-from singer_delivery.database import READING, open_database, reason
-from singer_delivery.document import FINAL, OPEN, TAKEN, Document, Entry, Outcome, Status
-from singer_delivery.errors import LedgerError
-from singer_delivery.schema import documents
+from singer_delivery import payloads, runs
+from singer_delivery.database import open_database, reading, writing
+from singer_delivery.document import (
+    FINAL,
+    HELD,
+    OPEN,
+    TAKEN,
+    UNSENT,
+    Document,
+    Entry,
+    Outcome,
+    Status,
+)
+from singer_delivery.exchanges import Exchange
+from singer_delivery.operator.identity import describe
+from singer_delivery.payloads import SingerStream
+from singer_delivery.runs import Lease, Run
+from singer_delivery.schema import claims, documents, storable_text
+from singer_delivery.trail import DETAIL, Event, Kind, Pen, Trail
 
 #: SQLite takes 32,766 variables a statement, PostgreSQL's protocol 65,535.
 CHUNK = 500
 
+#: What an operator may let be sent again.
+RELEASABLE = UNSENT | {Status.REJECTED}
 #: The target holds the document, or perhaps.
 MAY_HOLD = TAKEN | {Status.IN_DOUBT}
-
-#: Made once: json.dumps would make one for every row.
-DETAIL = json.JSONEncoder(sort_keys=True, default=str)
 
 #: What a new row of a document does to the one that is there, where it does not just replace it.
 #: A rejected or lost change does not make the target forget what it holds: the keys that it is
@@ -57,6 +76,11 @@ MERGED = {
     "source": "CASE excluded.source WHEN '' THEN documents.source ELSE excluded.source END",
     "scope": "CASE excluded.source WHEN '' THEN documents.scope ELSE excluded.scope END",
     "held": "CASE WHEN excluded.held > documents.held THEN excluded.held ELSE documents.held END",
+    "revision": "documents.revision + 1",
+    # Lost answers in a row for one content; an outcome that is none of the transport's ends it.
+    "doubts": "CASE WHEN excluded.status IN ('intended', 'in_doubt', 'not_sent', 'stuck') THEN "
+    "excluded.doubts + CASE WHEN documents.fingerprint = excluded.fingerprint "
+    "THEN documents.doubts ELSE 0 END ELSE 0 END",
 }
 
 
@@ -80,19 +104,27 @@ NEXT_SEQUENCES = text(
     "ON CONFLICT (system) DO UPDATE SET last = sequences.last + :count RETURNING last"
 )
 
-#: The outcome of a document that an earlier run left open. Another runner may have settled it, or
-#: sent it in another request, since it was read.
+#: The outcome of a document that is known by its entry; nobody has written it since.
 SETTLE_ENTRY = text(
     "UPDATE documents SET status = :status, reason = :reason, request_id = :request_id, "
-    "detail = :detail, settled_at = :settled_at, run_id = :run_id, "
+    "detail = :detail, settled_at = :settled_at, run_id = :run_id, revision = revision + 1, "
+    "doubts = CASE WHEN :status IN ('intended', 'in_doubt', 'not_sent', 'stuck') "
+    "THEN doubts + :doubts ELSE 0 END, "
     "remote_key = CASE :remote_key WHEN '' THEN remote_key ELSE :remote_key END, "
     "sequence = CASE :sequence WHEN 0 THEN sequence ELSE :sequence END, "
     "held = CASE WHEN :held > held THEN :held ELSE held END "
-    "WHERE system = :system AND stream = :stream AND key = :key "
-    "AND status IN ('intended', 'in_doubt', 'accepted') AND request_id = :was_request_id"
+    "WHERE system = :system AND stream = :stream AND key = :key"
 ).bindparams(
-    *(bindparam(name, type_=String) for name in ("remote_key", "settled_at")),
-    *(bindparam(name, type_=BigInteger) for name in ("sequence", "held")),
+    *(bindparam(name, type_=String) for name in ("status", "remote_key", "settled_at")),
+    *(bindparam(name, type_=BigInteger) for name in ("sequence", "held", "doubts")),
+)
+TAKE_OVER = text(
+    "UPDATE documents SET run_id = :run_id, revision = revision + 1 "
+    "WHERE system = :system AND stream = :stream AND key = :key"
+)
+RELEASE = text(
+    "UPDATE documents SET status = 'not_sent', doubts = 0, reason = :reason, run_id = :run_id, "
+    "revision = revision + 1 WHERE system = :system AND stream = :stream AND key = :key"
 )
 
 #: The version of a document that was withdrawn because it vanished from its source.
@@ -114,40 +146,139 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass(frozen=True)
+class Intended:
+    """What came of an intent.
+
+    `fences` holds the revision of each document that is this run's now. `contested` holds, by
+    key, the entry that stands in the way of a document: another run's, or one that changed since
+    the target was surveyed.
+    """
+
+    fences: Mapping[str, int] = field(default_factory=dict)
+    contested: Mapping[str, Entry] = field(default_factory=dict)
+
+
 class Ledger:
     """The documents delivered to one remote system. Safe to share between threads."""
 
     def __init__(
-        self, engine: Engine, system: str, *, clock: Callable[[], datetime] = utc_now
+        self,
+        engine: Engine,
+        system: str,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        actor: str = "",
     ) -> None:
-        """`system` is the remote system's origin: a sandbox and production never mix."""
+        """`system` is the remote system's origin: a sandbox and production never mix.
+
+        `actor` says who acts, for the audit trail: without it, whoever the system says it is.
+        """
         self._engine = engine
         self._system = system
         self._clock = clock
+        self._actor = actor
+        self._lease: Lease | None = None
 
     @classmethod
-    def open(cls, url: str, system: str) -> Ledger:
+    def open(cls, url: str, system: str, *, actor: str = "") -> Ledger:
         """Open, create or migrate the ledger at an SQLAlchemy URL. Raises LedgerError."""
-        return cls(open_database(url), system)
+        engine = open_database(url)
+        return cls(engine, system, actor=actor or str(describe(engine)))
+
+    @property
+    def trail(self) -> Trail:
+        """The audit trail, of all systems in this ledger."""
+        return Trail(self._engine)
 
     def close(self) -> None:
         """Release the database."""
+        if self._lease:
+            self._lease.stop()
         self._engine.dispose()
+
+    # Runs
+
+    def begin_run(self, run: Run) -> None:
+        """Note who is at work; what this run intends is its own until it ends or dies.
+
+        Raises LedgerError where the clock stands before what the ledger holds already.
+        """
+        with self._writing(run.run_id) as pen:
+            pen.check_clock()
+            runs.register(pen.connection, run, pen.now)
+            detail = {"plugin": run.plugin, "host": runs.machine(), **run.versions}
+            pen.write([Event(Kind.STARTED, detail=detail)], self._system)
+        self._lease = Lease(self._engine, run, now=self._clock)
+        self._lease.start()
+
+    def end_run(self, run_id: str, detail: Mapping[str, Any]) -> None:
+        """Note that the run is over and what it came to; what it left open is anybody's."""
+        if self._lease:
+            self._lease.stop()
+        with self._writing(run_id) as pen:
+            runs.end(pen.connection, run_id, pen.now)
+            pen.connection.execute(claims.delete().where(claims.c.run_id == run_id))
+            pen.write([Event(Kind.ENDED, detail=detail)], self._system)
+
+    @property
+    def in_charge(self) -> bool:
+        """This run's claims hold: no other can have taken over what is its own."""
+        return self._lease is None or self._lease.valid
+
+    def claim(self, name: str, run_id: str) -> Row[Any] | None:
+        """Take up what one run at a time may do; return the living run that does it already."""
+        mine = {"system": self._system, "name": name}
+        with self._writing(run_id) as pen:
+            query = select(claims.c.run_id).where(
+                claims.c.system == self._system, claims.c.name == name
+            )
+            holder = pen.connection.execute(query).scalar_one_or_none()
+            if holder == run_id:
+                return None
+            if holder:
+                other = runs.alive(pen.connection, [holder], pen.now).get(holder)
+                if other:
+                    return other
+                pen.connection.execute(
+                    claims.delete().where(claims.c.system == self._system, claims.c.name == name)
+                )
+            moment = pen.now.isoformat()
+            values = {**mine, "run_id": run_id, "claimed_at": moment}
+            pen.connection.execute(claims.insert().values(**values))
+            return None
+
+    def erase(self, older_than: timedelta, run_id: str) -> int:
+        """Erase kept records of this system that are older; return how many."""
+        now = self._clock()
+        return payloads.erase(
+            *(self._engine, now - older_than),
+            system=self._system,
+            run_id=run_id,
+            actor=self._actor,
+            now=now,
+        )
+
+    # What is known
 
     def lookup(self, stream: str, keys: Iterable[str]) -> dict[str, Entry]:
         """Return what is known of these records, by key."""
-        return {entry.key: entry for entry in self._among(stream, documents.c.key, keys)}
+        with reading(self._engine) as connection:
+            found = self._among(connection, stream, documents.c.key, keys)
+        return {entry.key: entry for entry in found}
 
     def lookup_natural(self, stream: str, natural_keys: Iterable[str]) -> dict[str, Entry]:
         """Return, by natural key, the document that the target holds or may hold under it."""
-        found = self._among(stream, documents.c.natural_key, (key for key in natural_keys if key))
+        wanted = (key for key in natural_keys if key)
+        with reading(self._engine) as connection:
+            found = self._among(connection, stream, documents.c.natural_key, wanted)
         held = [entry for entry in found if entry.status in TAKEN | OPEN]
         return {entry.natural_key: entry for entry in sorted(held, key=lambda e: e.sequence)}
 
     def open_entries(self, stream: str) -> list[Entry]:
-        """Return the documents in doubt, this run's own intents included."""
+        """Return the documents that are in flight or in doubt, of all runs."""
         query = self._select(stream).where(documents.c.status.in_(sorted(OPEN)))
-        with self._transaction(reading=True) as connection:
+        with reading(self._engine) as connection:
             return [_entry(row) for row in connection.execute(query)]
 
     def accepted_entries(self, stream: str, *, after: str = "", limit: int = 1000) -> list[Entry]:
@@ -166,7 +297,7 @@ class Ledger:
             )
             .order_by(documents.c.request_id, documents.c.key)
         )
-        with self._transaction(reading=True) as connection:
+        with reading(self._engine) as connection:
             for row in connection.execution_options(yield_per=CHUNK).execute(query):
                 yield row.request_id, row.key
 
@@ -191,7 +322,7 @@ class Ledger:
             .order_by(documents.c.key)
             .limit(limit)
         )
-        with self._transaction(reading=True) as connection:
+        with reading(self._engine) as connection:
             return [(row.key, row.scope) for row in connection.execute(query)]
 
     def count_held(self, stream: str, source: str) -> int:
@@ -202,7 +333,7 @@ class Ledger:
             documents.c.source == source,
             STILL_HELD,
         )
-        with self._transaction(reading=True) as connection:
+        with reading(self._engine) as connection:
             return int(connection.execute(query).scalar_one())
 
     def held_sources(self) -> list[tuple[str, str]]:
@@ -212,7 +343,7 @@ class Ledger:
             .where(documents.c.system == self._system, documents.c.source != "", STILL_HELD)
             .distinct()
         )
-        with self._transaction(reading=True) as connection:
+        with reading(self._engine) as connection:
             return sorted((row.source, row.stream) for row in connection.execute(query))
 
     def unsettled_streams(self) -> list[str]:
@@ -225,7 +356,7 @@ class Ledger:
             )
             .distinct()
         )
-        with self._transaction(reading=True) as connection:
+        with reading(self._engine) as connection:
             return sorted(connection.execute(query).scalars())
 
     def outcomes(self, stream: str, *, after: int = 0, limit: int = 1000) -> list[Entry]:
@@ -236,87 +367,327 @@ class Ledger:
             .order_by(documents.c.sequence)
             .limit(limit)
         )
-        with self._transaction(reading=True) as connection:
+        with reading(self._engine) as connection:
             return [_entry(row) for row in connection.execute(query)]
 
-    def intend(self, stream: str, intents: Sequence[Document], run_id: str) -> None:
-        """Commit that these documents are about to be sent; returns when it is durable."""
-        with self._transaction() as connection:
-            # In one order, so that two runners with the same documents do not lock each other out.
-            ordered = sorted(intents, key=lambda document: document.key)
+    # What happens
+
+    def receive(
+        self, stream: str, received: Sequence[Document], singer: SingerStream, run_id: str
+    ) -> None:
+        """Commit that documents came in, and keep the records that they were made of."""
+        if not received:
+            return
+        records = {one.key: one.record for one in received if one.record is not None}
+        with self._writing(run_id) as pen:
+            kept = payloads.keep(pen, self._system, stream, records, singer)
+            happened = []
+            for document in received:
+                came = {"source": singer.stream, "version": document.version}
+                digest = kept.get(document.key, "")
+                happened.append(Event(Kind.RECEIVED, stream, document.key, came, digest))
+                if document.payload is not None:
+                    detail = {"fingerprint": document.fingerprint, "label": document.label}
+                    happened.append(Event(Kind.MAPPED, stream, document.key, detail))
+            pen.write(happened, self._system)
+
+    def intend(
+        self,
+        stream: str,
+        intents: Sequence[Document],
+        run_id: str,
+        *,
+        seen: Mapping[str, int] | None = None,
+    ) -> Intended:
+        """Commit that these documents are about to be sent; returns when it is durable.
+
+        Left out are those that another living run has in flight under the same key or natural
+        key. `seen` holds the revisions, by key, of all entries that were known when the target
+        was surveyed: with it, documents whose entries changed since are left out as well. Raises
+        LedgerError where the clock stands before what the ledger holds already.
+        """
+        if not intents:
+            return Intended()
+        with self._writing(run_id) as pen:
+            pen.check_clock()
+            current = self._neighbours(pen.connection, stream, intents)
+            contested = self._contested(pen, current, intents, run_id, seen)
+            taken = [document for document in intents if document.key not in contested]
             rows = [
-                self._row(stream, document, run_id, self._intent_values()) for document in ordered
+                self._row(stream, document, run_id, self._intent_values()) for document in taken
             ]
             if rows:
-                connection.execute(UPSERT, rows)
+                pen.connection.execute(UPSERT, rows)
+            pen.write(
+                [
+                    Event(Kind.INTENDED, stream, document.key, _facts(document))
+                    for document in taken
+                ],
+                self._system,
+            )
+            known = {entry.key: entry.revision for entry in current}
+            fences = {document.key: known.get(document.key, 0) + 1 for document in taken}
+            return Intended(fences, contested)
 
-    def settle(self, stream: str, document: Document, outcome: Outcome, run_id: str) -> None:
-        """Commit the outcome of a document, whether it was intended before or not."""
-        self.settle_many(stream, [(document, outcome)], run_id)
+    def _neighbours(
+        self, connection: Connection, stream: str, intents: Sequence[Document]
+    ) -> list[Entry]:
+        """Return what there is under the keys and the natural keys of documents."""
+        keys = (document.key for document in intents)
+        found = self._among(connection, stream, documents.c.key, keys)
+        naturals = (document.natural_key for document in intents if document.natural_key)
+        found += self._among(connection, stream, documents.c.natural_key, naturals)
+        return list({entry.key: entry for entry in found}.values())
+
+    def _contested(
+        self,
+        pen: Pen,
+        current: Sequence[Entry],
+        intents: Sequence[Document],
+        run_id: str,
+        seen: Mapping[str, int] | None,
+    ) -> dict[str, Entry]:
+        others = {e.run_id for e in current if e.status in OPEN and e.run_id != run_id}
+        living = runs.alive(pen.connection, others, pen.now)
+
+        def in_the_way(entry: Entry) -> bool:
+            in_flight = entry.status in OPEN and entry.run_id in living
+            changed = seen is not None and entry.revision != seen.get(entry.key, 0)
+            return in_flight or changed
+
+        by_key = {entry.key: entry for entry in current}
+        by_natural: dict[str, list[Entry]] = defaultdict(list)
+        for entry in current:
+            if entry.status in TAKEN | OPEN:
+                by_natural[entry.natural_key].append(entry)
+        contested = {}
+        for document in intents:
+            own = by_key.get(document.key)
+            twins = by_natural.get(document.natural_key, []) if document.natural_key else []
+            candidates = [*([own] if own else []), *(e for e in twins if e.key != document.key)]
+            if obstacle := next(filter(in_the_way, candidates), None):
+                contested[document.key] = obstacle
+        return contested
+
+    def settle(
+        self,
+        stream: str,
+        document: Document,
+        outcome: Outcome,
+        run_id: str,
+        *,
+        fence: int | None = None,
+    ) -> bool:
+        """Commit the outcome of a document; False where another run has overtaken this one."""
+        fences = {} if fence is None else {document.key: fence}
+        return not self.settle_many(stream, [(document, outcome)], run_id, fences=fences)
 
     def settle_many(
-        self, stream: str, outcomes: Sequence[tuple[Document, Outcome]], run_id: str
-    ) -> None:
-        """Commit the outcomes of documents of different keys, all or none."""
+        self,
+        stream: str,
+        outcomes: Sequence[tuple[Document, Outcome]],
+        run_id: str,
+        *,
+        fences: Mapping[str, int] | None = None,
+    ) -> set[str]:
+        """Commit the outcomes of documents of different keys, all or none.
+
+        `fences` holds the revisions that documents are to have, 0 where there is none of it yet.
+        Returns the keys of those that others have written since, or that a living run has in
+        flight: they stay as they are.
+        """
         if not outcomes:
-            return
-        ordered = sorted(outcomes, key=lambda pair: pair[0].key)
-        with self._transaction() as connection:
-            numbers = self._sequences(connection, [outcome for _, outcome in ordered])
-            rows = []
-            for (document, outcome), number in zip(ordered, numbers, strict=True):
+            return set()
+        with self._writing(run_id) as pen:
+            known = {document.key: None for document, _ in outcomes} | dict(fences or {})
+            overtaken = self._overtaken(pen, stream, known, run_id)
+            settled = sorted(
+                (pair for pair in outcomes if pair[0].key not in overtaken),
+                key=lambda pair: pair[0].key,
+            )
+            numbers = self._sequences(pen.connection, [outcome for _, outcome in settled])
+            rows, happened = [], []
+            for (document, outcome), number in zip(settled, numbers, strict=True):
                 values = self._outcome_values(outcome, document.detail, number)
                 if outcome.remote_key:
                     values["remote_key"] = outcome.remote_key
                 rows.append(self._row(stream, document, run_id, values))
-            connection.execute(UPSERT, rows)
+                happened += _events(stream, document, outcome)
+            if rows:
+                pen.connection.execute(UPSERT, rows)
+            pen.write(happened, self._system)
+            return overtaken
 
-    def settle_entry(self, entry: Entry, outcome: Outcome, run_id: str) -> None:
-        """Commit the outcome of a document that an earlier run left in doubt or accepted."""
-        self.settle_entries([(entry, outcome)], run_id)
+    def note_exchanges(
+        self,
+        stream: str,
+        exchanges: Sequence[Exchange],
+        detail: Mapping[str, Any],
+        run_id: str,
+    ) -> None:
+        """Commit to the audit trail what was sent and answered for several documents together."""
+        if exchanges:
+            happened = [
+                event
+                for exchange in exchanges
+                for event in _exchanged(stream, "", exchange, detail)
+            ]
+            with self._writing(run_id) as pen:
+                pen.write(happened, self._system)
 
-    def settle_entries(self, outcomes: Sequence[tuple[Entry, Outcome]], run_id: str) -> None:
+    def settle_entry(self, entry: Entry, outcome: Outcome, run_id: str) -> bool:
+        """Commit the outcome of a document that was left in doubt or accepted.
+
+        False where it was written since its entry was read, and stays as it is.
+        """
+        return not self.settle_entries([(entry, outcome)], run_id)
+
+    def settle_entries(
+        self, outcomes: Sequence[tuple[Entry, Outcome]], run_id: str, *, held: bool = False
+    ) -> set[tuple[str, str]]:
         """Commit the outcomes of documents that were left in doubt or accepted, all or none.
 
-        One that was settled, or sent again, since its entry was read stays as it is.
+        With `held`, the target may hold them whatever their outcomes say. Returns stream and key
+        of those that were written since their entries were read: they stay as they are.
         """
         if not outcomes:
-            return
-        ordered = sorted(outcomes, key=lambda pair: (pair[0].stream, pair[0].key))
-        with self._transaction() as connection:
-            numbers = self._sequences(connection, [outcome for _, outcome in ordered])
-            rows = [
-                {
-                    "sequence": 0,
-                    "held": 0,
-                    **self._outcome_values(outcome, entry.detail, number),
-                    "system": self._system,
-                    "stream": entry.stream,
-                    "key": entry.key,
-                    "run_id": run_id,
-                    "remote_key": outcome.remote_key,
-                    "was_request_id": entry.request_id,
+            return set()
+        with self._writing(run_id) as pen:
+            overtaken = set()
+            for stream in {entry.stream for entry, _ in outcomes}:
+                fences: dict[str, int | None] = {
+                    e.key: e.revision for e, _ in outcomes if e.stream == stream
                 }
-                for (entry, outcome), number in zip(ordered, numbers, strict=True)
+                late = self._overtaken(pen, stream, fences, run_id)
+                overtaken |= {(stream, key) for key in late}
+            settled = [pair for pair in outcomes if (pair[0].stream, pair[0].key) not in overtaken]
+            numbers = self._sequences(pen.connection, [outcome for _, outcome in settled])
+            rows, happened = [], []
+            for (entry, outcome), number in zip(settled, numbers, strict=True):
+                values = self._outcome_values(outcome, entry.detail, number)
+                rows.append(
+                    {
+                        "sequence": 0,
+                        **values,
+                        "held": int(held) or values["held"],
+                        "system": self._system,
+                        "stream": entry.stream,
+                        "key": entry.key,
+                        "run_id": run_id,
+                        "remote_key": outcome.remote_key,
+                    }
+                )
+                happened += _events(entry.stream, entry, outcome)
+            if rows:
+                pen.connection.execute(SETTLE_ENTRY, rows)
+            pen.write(happened, self._system)
+            return overtaken
+
+    def take_over(self, stream: str, run_id: str, keys: Sequence[str] | None = None) -> list[Entry]:
+        """Make what dead runs left in flight or in doubt this run's own, and return it.
+
+        Another run that does the same at this moment gets what is left; of `keys` only, if given.
+        """
+        with self._writing(run_id) as pen:
+            query = self._select(stream).where(documents.c.status.in_(sorted(OPEN)))
+            found = [_entry(row) for row in pen.connection.execute(query)]
+            if keys is not None:
+                found = [entry for entry in found if entry.key in set(keys)]
+            others = {entry.run_id for entry in found if entry.run_id != run_id}
+            living = runs.alive(pen.connection, others, pen.now)
+            left = [entry for entry in found if entry.run_id not in living]
+            mine = [
+                {"system": self._system, "stream": stream, "key": entry.key, "run_id": run_id}
+                for entry in left
             ]
-            connection.execute(SETTLE_ENTRY, rows)
+            if not mine:
+                return []
+            pen.connection.execute(TAKE_OVER, mine)
+            pen.write(
+                [
+                    Event(Kind.TAKEN_OVER, stream, entry.key, {"of": entry.run_id})
+                    for entry in left
+                    if entry.run_id != run_id
+                ],
+                self._system,
+            )
+        return list(self.lookup(stream, (entry.key for entry in left)).values())
+
+    def in_flight_elsewhere(
+        self, stream: str, wanted: Sequence[Document], run_id: str
+    ) -> dict[str, str]:
+        """Return, by key, which living run has a document in flight, in words.
+
+        Under the document's own key, or under its natural key.
+        """
+        with reading(self._engine) as connection:
+            around = self._neighbours(connection, stream, wanted)
+            open_ones = [e for e in around if e.status in OPEN and e.run_id != run_id]
+            living = runs.alive(connection, {e.run_id for e in open_ones}, self._clock())
+        found = {}
+        for document in wanted:
+            for entry in open_ones:
+                same = document.natural_key and entry.natural_key == document.natural_key
+                if entry.run_id in living and (entry.key == document.key or same):
+                    found[document.key] = runs.words(living[entry.run_id])
+        return found
 
     def abandon(self, stream: str, reason: str, run_id: str) -> int:
-        """Make what an earlier run left open NOT_SENT; return how many documents that were.
+        """Make what dead runs left open NOT_SENT; return how many documents that were.
 
         Only for documents that may be sent twice: the target may hold them.
         """
-        with self._transaction() as connection:
-            changed = connection.execute(
-                documents.update()
-                .where(
-                    documents.c.system == self._system,
-                    documents.c.stream == stream,
-                    documents.c.status.in_(sorted(OPEN)),
-                )
-                .values(status=Status.NOT_SENT.value, reason=_text(reason), run_id=run_id, held=1)
+        left = self.take_over(stream, run_id)
+        outcome = Outcome(Status.NOT_SENT, reason)
+        late = self.settle_entries([(entry, outcome) for entry in left], run_id, held=True)
+        return len(left) - len(late)
+
+    def release(self, stream: str, key: str, run_id: str, *, reason: str = "") -> bool:
+        """Let a stuck or rejected document be sent again when it is offered; False for others."""
+        with self._writing(run_id) as pen:
+            query = self._select(stream).where(documents.c.key == key)
+            row = pen.connection.execute(query).one_or_none()
+            if row is None or Status(row.status) not in RELEASABLE:
+                return False
+            words = reason or "released by an operator"
+            about = {"system": self._system, "stream": stream, "key": key}
+            values = {**about, "run_id": run_id, "reason": storable_text(words)}
+            pen.connection.execute(RELEASE, values)
+            pen.write([Event(Kind.RELEASED, stream, key, {"reason": words})], self._system)
+            return True
+
+    # Inside
+
+    def _overtaken(
+        self, pen: Pen, stream: str, fences: Mapping[str, int | None], run_id: str
+    ) -> set[str]:
+        """Return those keys whose documents have another revision than their fence.
+
+        Without a fence, those that another living run has in flight.
+        """
+        wanted = sorted(fences)
+        d = documents.c
+        columns = d.key, d.revision, d.status, d.run_id
+        found: dict[str, Row[Any]] = {}
+        for start in range(0, len(wanted), CHUNK):
+            query = select(*columns).where(
+                d.system == self._system,
+                d.stream == stream,
+                d.key.in_(wanted[start : start + CHUNK]),
             )
-            return int(changed.rowcount)
+            found |= {row.key: row for row in pen.connection.execute(query)}
+        others = {r.run_id for r in found.values() if r.status in OPEN and r.run_id != run_id}
+        living = runs.alive(pen.connection, others, pen.now)
+        overtaken = set()
+        for key, fence in fences.items():
+            row = found.get(key)
+            if fence is not None:
+                late = (row.revision if row else 0) != fence
+            else:
+                late = row is not None and row.status in OPEN and row.run_id in living
+            if late:
+                overtaken.add(key)
+        return overtaken
 
     def _intent_values(self) -> dict[str, Any]:
         return {
@@ -332,11 +703,12 @@ class Ledger:
     ) -> dict[str, Any]:
         values: dict[str, Any] = {
             "status": outcome.status.value,
-            "reason": _text(outcome.reason),
-            "request_id": _text(outcome.request_id),
+            "reason": storable_text(outcome.reason),
+            "request_id": storable_text(outcome.request_id),
             "detail": _dump({**detail, **outcome.detail}),
             "settled_at": self._clock().isoformat() if number else None,
             "held": int(outcome.status in MAY_HOLD),
+            "doubts": int(outcome.status is Status.IN_DOUBT),
         }
         if number:
             values["sequence"] = number
@@ -374,24 +746,28 @@ class Ledger:
             "source": document.source,
             "scope": document.scope,
             "held": 0,
+            "revision": 1,
+            "doubts": 0,
             **values,
         }
 
     def _among(
-        self, stream: str, column: sqlalchemy.Column[Any], values: Iterable[str]
+        self,
+        connection: Connection,
+        stream: str,
+        column: sqlalchemy.Column[Any],
+        values: Iterable[str],
     ) -> list[Entry]:
         wanted = sorted(set(values))
         found: list[Entry] = []
-        with self._transaction(reading=True) as connection:
-            for start in range(0, len(wanted), CHUNK):
-                chunk = wanted[start : start + CHUNK]
-                query = self._select(stream).where(column.in_(chunk))
-                found += map(_entry, connection.execute(query))
+        for start in range(0, len(wanted), CHUNK):
+            query = self._select(stream).where(column.in_(wanted[start : start + CHUNK]))
+            found += map(_entry, connection.execute(query))
         return found
 
     def _page(self, query: sqlalchemy.Select[Any], after: str, limit: int) -> list[Entry]:
         page = query.where(documents.c.key > after).order_by(documents.c.key).limit(limit)
-        with self._transaction(reading=True) as connection:
+        with reading(self._engine) as connection:
             return [_entry(row) for row in connection.execute(page)]
 
     def _select(self, stream: str) -> sqlalchemy.Select[Any]:
@@ -400,21 +776,64 @@ class Ledger:
         )
 
     @contextmanager
-    def _transaction(self, *, reading: bool = False) -> Iterator[Connection]:
-        try:
-            with (
-                self._engine.connect() as connection,
-                connection.execution_options(**{READING: reading}).begin(),
-            ):
-                yield connection
-        except sqlalchemy.exc.SQLAlchemyError as error:
-            msg = f"the ledger cannot be read or written: {reason(error)}; nothing more is sent"
-            raise LedgerError(msg) from None
+    def _writing(self, run_id: str) -> Iterator[Pen]:
+        with writing(self._engine) as connection:
+            yield Pen(connection, now=self._clock(), run_id=run_id, actor=self._actor)
 
 
-def _text(words: str) -> str:
-    """Return words from outside as both databases take them: no NUL, no half surrogate pairs."""
-    return words.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+def _facts(document: Document) -> dict[str, Any]:
+    facts = {
+        "fingerprint": document.fingerprint,
+        "natural_key": document.natural_key,
+        "version": document.version,
+        "remote_key": document.remote_key,
+        "label": document.label,
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def _events(stream: str, subject: Document | Entry, outcome: Outcome) -> list[Event]:
+    """Return what the trail says of an outcome: what was sent for it, and what came of it."""
+    happened = [
+        event
+        for exchange in outcome.exchanges
+        for event in _exchanged(stream, subject.key, exchange)
+    ]
+    if outcome.read_back:
+        happened.append(Event(Kind.READ_BACK, stream, subject.key))
+    facts = {
+        "status": outcome.status.value,
+        "reason": storable_text(outcome.reason),
+        "remote_key": outcome.remote_key,
+        "request_id": outcome.request_id,
+        "fingerprint": subject.fingerprint,
+        "version": subject.version,
+        "natural_key": subject.natural_key,
+    }
+    asked = isinstance(subject, Entry) and subject.status is Status.ACCEPTED
+    kind = Kind.CONFIRMED if asked and outcome.status in HELD else Kind(outcome.status.value)
+    detail = {name: value for name, value in facts.items() if value}
+    return [*happened, Event(kind, stream, subject.key, detail)]
+
+
+def _exchanged(
+    stream: str, key: str, exchange: Exchange, detail: Mapping[str, Any] | None = None
+) -> list[Event]:
+    request = {
+        **(detail or {}),
+        "method": exchange.method,
+        "path": exchange.path,
+        "request_sha256": exchange.request_sha256,
+    }
+    sent = Event(Kind.SENT, stream, key, request, at=exchange.sent_at)
+    if exchange.status is None:
+        return [sent]
+    answer = {
+        "status": exchange.status,
+        "response_sha256": exchange.response_sha256,
+        "request_id": exchange.request_id,
+    }
+    return [sent, Event(Kind.ANSWERED, stream, key, answer, at=exchange.answered_at)]
 
 
 def _dump(detail: Mapping[str, Any]) -> str:
@@ -440,4 +859,6 @@ def _entry(row: Row[Any]) -> Entry:
         settled_at=datetime.fromisoformat(settled_at) if settled_at else None,
         source=row.source,
         scope=row.scope,
+        revision=row.revision,
+        doubts=row.doubts,
     )

@@ -13,6 +13,7 @@ from singer_sdk.plugin_base import PluginBase
 
 from singer_delivery.errors import DeliveryError
 from singer_delivery.http import HttpOptions
+from singer_delivery.stopping import Stopped
 
 HTTP_SETTINGS: tuple[th.Property[Any], ...] = (
     th.Property(
@@ -102,6 +103,10 @@ class PlainErrors(PluginBase):
             except DeliveryError as error:
                 cls.logger.error("%s", error)
                 raise click.exceptions.Exit(1) from None
+            except Stopped as stopped:
+                # Not from the handler itself: it may have interrupted another line of the log.
+                cls.logger.warning("%s: stopped before the end", stopped.signal_name)
+                raise
             except BrokenPipeError:
                 # The other end of the pipe is gone and has said why; there is nobody to write to.
                 os._exit(1)

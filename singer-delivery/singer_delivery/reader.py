@@ -6,6 +6,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from io import TextIOWrapper
 from typing import IO, Any
 
@@ -33,16 +34,26 @@ _PARTS: Mapping[str, Mapping[str, tuple[Any, str]]] = {
 
 
 class LineReader(SimpleSingerReader):
-    """Hands messages to callbacks, and lines that are none to `on_bad_line`."""
+    """Hands messages to callbacks, and lines that are none to `on_bad_line`.
+
+    `guard` is entered before the first line and left after the last, or by what ends it.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.on_bad_line: Callable[[str], None] = _raise
+        self.guard: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def process_lines(
         self, file_input: IO[str] | None, callbacks: dict[Any, Callable[[dict[str, Any]], None]]
     ) -> Counter[str]:
         """Read to the end; returns how many messages of each type there were."""
+        with self.guard():
+            return self._process(file_input, callbacks)
+
+    def _process(
+        self, file_input: IO[str] | None, callbacks: Mapping[Any, Callable[[dict[str, Any]], None]]
+    ) -> Counter[str]:
         counts: Counter[str] = Counter()
         for number, line in enumerate(_as_utf8(file_input or sys.stdin), start=1):
             if not line.strip():

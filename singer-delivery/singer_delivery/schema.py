@@ -7,6 +7,7 @@ from sqlalchemy import (
     Column,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -19,6 +20,8 @@ KEY_LENGTH = 255
 
 #: One row a document of one stream towards one remote system: where it stands now.
 #: `held` is 1 once the target held a version of it, or may have; a rejected change leaves it so.
+#: `revision` grows with every write: whoever wrote a row last knows it, and nobody else (fencing).
+#: `doubts` counts how often in a row the answer for this content was lost.
 #: Times are ISO 8601 text in UTC, equal in SQLite and PostgreSQL.
 documents = Table(
     "documents",
@@ -42,6 +45,8 @@ documents = Table(
     Column("source", String(255), nullable=False, server_default=""),
     Column("scope", Text, nullable=False, server_default=""),
     Column("held", Integer, nullable=False, server_default="0"),
+    Column("revision", Integer, nullable=False, server_default="0"),
+    Column("doubts", Integer, nullable=False, server_default="0"),
     Index("documents_natural_key", "system", "stream", "natural_key"),
     Index("documents_sequence", "system", "stream", "sequence"),
     Index("documents_status", "system", "stream", "status"),
@@ -56,6 +61,92 @@ sequences = Table(
     Column("last", BigInteger, nullable=False),
 )
 
+#: The audit trail: one chain for the whole ledger, numbered from 1 without gaps. Nothing in it is
+#: ever changed or deleted. `payload` is the digest of a row in `payloads`, or "".
+events = Table(
+    "events",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("form", Integer, nullable=False),
+    Column("at", String(32), nullable=False),
+    Column("system", String(255), nullable=False),
+    Column("stream", String(255), nullable=False),
+    Column("key", String(KEY_LENGTH), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("run_id", String(64), nullable=False),
+    Column("actor", String(255), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("payload", String(64), nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Index("events_key", "key"),
+    Index("events_run", "run_id"),
+)
+
+#: The head of the chain, one row. Every writing transaction locks it before anything else, so
+#: that runners queue here and nowhere else. `at` is the latest moment that was recorded.
+chain = Table(
+    "chain",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("at", String(32), nullable=False),
+)
+
+#: Records as they came in, for replay; `content` is NULL and `salt` empty once they are erased.
+payloads = Table(
+    "payloads",
+    metadata,
+    Column("system", String(255), primary_key=True),
+    Column("stream", String(255), primary_key=True),
+    Column("key", String(KEY_LENGTH), primary_key=True),
+    Column("digest", String(64), primary_key=True),
+    Column("salt", String(32), nullable=False),
+    Column("content", LargeBinary),
+    Column("source", String(255), nullable=False),
+    Column("schema_digest", String(64), nullable=False),
+    Column("received_at", String(32), nullable=False),
+    Column("erased_at", String(32)),
+    Index("payloads_received", "received_at"),
+)
+
+#: The Singer SCHEMA of kept records: {"stream", "schema", "key_properties"} by their SHA-256.
+schemas = Table(
+    "schemas",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("content", Text, nullable=False),
+)
+
+#: One row a run of a plugin. What it has in flight is its own until the lease is over.
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_id", String(64), primary_key=True),
+    Column("system", String(255), nullable=False),
+    Column("plugin", String(255), nullable=False),
+    Column("actor", String(255), nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("process_started", String(32), nullable=False),
+    Column("started_at", String(32), nullable=False),
+    Column("lease_until", String(32), nullable=False),
+    Column("ended_at", String(32)),
+    Column("detail", Text, nullable=False),
+    Index("runs_ended", "ended_at"),
+)
+
+#: What one run at a time may do: deliver a resource in bulk.
+claims = Table(
+    "claims",
+    metadata,
+    Column("system", String(255), primary_key=True),
+    Column("name", String(255), primary_key=True),
+    Column("run_id", String(64), nullable=False),
+    Column("claimed_at", String(32), nullable=False),
+)
+
 
 def storable(text: str, length: int = 600) -> bool:
     """Tell whether both databases take it, and PostgreSQL in an index (2,704 bytes).
@@ -65,3 +156,8 @@ def storable(text: str, length: int = 600) -> bool:
     return len(text) <= length and not any(
         character == "\0" or "\ud800" <= character <= "\udfff" for character in text
     )
+
+
+def storable_text(words: str) -> str:
+    """Return words from outside as both databases take them: no NUL, no half surrogate pairs."""
+    return words.replace("\0", "\ufffd").encode("utf-8", "replace").decode()

@@ -15,6 +15,8 @@ from singer_delivery.courier import Courier
 from singer_delivery.delivery import Delivery, DeliveryOptions
 from singer_delivery.document import Document
 from singer_delivery.errors import BadInput, Rejected
+from singer_delivery.payloads import SingerStream
+from singer_delivery.stopping import PROCESS
 
 if TYPE_CHECKING:
     from singer_delivery.target import DeliveryTarget
@@ -72,8 +74,13 @@ class DeliverySink(PlainRecords, BatchSink):
                 connections=self.config["max_connections"],
                 max_sends=self.config["max_sends"],
                 read_back_wait=self.config["read_back_wait_seconds"],
+                max_lost_answers=self.config["max_lost_answers"],
+                claim_wait=self.config["claim_wait_seconds"],
+                keep_records=self.config["payload_retention_days"] > 0,
             ),
-            stopping=lambda: self.target.stopping,
+            SingerStream(self.stream_name, self.original_schema, tuple(self.key_properties)),
+            stopping=lambda: PROCESS.requested,
+            sleep=PROCESS.sleep,
         )
 
     @property

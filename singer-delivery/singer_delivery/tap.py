@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from abc import abstractmethod
+from types import FrameType
 from typing import IO, Any, ClassVar
 
 import click
@@ -13,9 +15,36 @@ from singer_sdk.helpers.capabilities import (
     PluginCapabilities,
     TapCapabilities,
 )
+from singer_sdk.io_base import SingerWriter
 from singer_sdk.plugin_base import _ConfigInput
 
 from singer_delivery.plugin import PlainErrors
+from singer_delivery.stopping import PROCESS, Stopped
+
+
+class WholeLines(SingerWriter):
+    """Writes a message to its end: the signal that comes meanwhile ends the tap after it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writing = False
+        self.stopped: Stopped | None = None
+
+    def write_message(self, message: Any) -> None:
+        """Write a message to stdout."""
+        self.writing = True
+        try:
+            super().write_message(message)
+        finally:
+            self.writing = False
+        if self.stopped:
+            raise self.stopped
+
+    def stop(self, stopped: Stopped) -> None:
+        """Raise this, now or after the message that is being written."""
+        self.stopped = stopped
+        if not self.writing:
+            raise stopped
 
 
 class ApiTap(PlainErrors, Tap):
@@ -32,12 +61,30 @@ class ApiTap(PlainErrors, Tap):
         PluginCapabilities.STRUCTURED_LOGGING,
     ]
 
+    message_writer_class = WholeLines
+
+    def __init__(self, **kwargs: Any) -> None:
+        PROCESS.clear()
+        super().__init__(**kwargs)
+
     @abstractmethod
     def check_connection(self) -> list[str]:
         """Get a token, read once, and return a line for each thing found.
 
         Raises DeliveryError that names what is missing.
         """
+
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """End soon, with exit code 1, and without a last STATE.
+
+        The SDK would write one here, perhaps into the middle of another message, and end with 0.
+        """
+        PROCESS.request()
+        stopped = Stopped(signal.Signals(signum).name)
+        writer = getattr(self, "message_writer", None)
+        if not isinstance(writer, WholeLines):
+            raise stopped
+        writer.stop(stopped)
 
     @classmethod
     def get_singer_command(cls) -> click.Command:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import uuid
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
 from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
 from types import FrameType
 from typing import IO, Any, ClassVar
 
@@ -19,17 +24,23 @@ from singer_sdk.sinks import BatchSink, Sink
 from singer_sdk.target_base import Target
 
 from singer_delivery.bulk import BulkCourier, BulkDelivery, BulkOptions
-from singer_delivery.delivery import Delivery
-from singer_delivery.document import Status
-from singer_delivery.errors import BadInput, DeliveryError, SetupError
+from singer_delivery.delivery import Delivery, DeliveryOptions
+from singer_delivery.document import Status, fingerprint
+from singer_delivery.errors import BadInput, DeliveryError, LedgerError, SetupError
 from singer_delivery.exact_json import encode_json
 from singer_delivery.ledger import Ledger
 from singer_delivery.plugin import HTTP_SETTINGS, LEDGER_SETTING, PlainErrors
 from singer_delivery.reader import LineReader
+from singer_delivery.runs import DEFAULT_LEASE, Run
 from singer_delivery.sink import BATCH_SIZE, BulkSink
+from singer_delivery.stopping import PROCESS
+from singer_delivery.verification import append_anchor
 
 #: What `meltano config test` sends to a loader.
 TEST_STREAM = "meltano_test_stream"
+
+#: Documents named in one message.
+NAMED = 10
 
 DELIVERY_SETTINGS: tuple[th.Property[Any], ...] = (
     LEDGER_SETTING,
@@ -64,6 +75,54 @@ DELIVERY_SETTINGS: tuple[th.Property[Any], ...] = (
         title="Wait before reading back",
         description="Seconds that the target system gets to finish a request whose answer was "
         "lost, before it is read back.",
+    ),
+    th.Property(
+        "max_lost_answers",
+        th.IntegerType(minimum=1),
+        default=DeliveryOptions.max_lost_answers,
+        title="Lost answers in a row",
+        description="How often in a row, over all runs, the answer for one document may be lost "
+        "before it is given up as stuck: it is not sent again until its content changes or "
+        "`singer-delivery replay` offers it.",
+    ),
+    th.Property(
+        "claim_lease_seconds",
+        th.IntegerType(minimum=10),
+        default=int(DEFAULT_LEASE),
+        title="Claim lease",
+        description="For several runs on one ledger: seconds after which what a run has in flight "
+        "may be taken over when it gives no sign of life. On one machine a run that has died is "
+        "noticed at once.",
+    ),
+    th.Property(
+        "claim_wait_seconds",
+        th.IntegerType(minimum=0),
+        default=int(DeliveryOptions.claim_wait),
+        title="Wait for other runs",
+        description="Seconds to wait for documents that another run has in flight.",
+    ),
+    th.Property(
+        "grace_seconds",
+        th.IntegerType(minimum=0),
+        default=25,
+        title="Grace",
+        description="Seconds that a run which is told to stop (SIGTERM, Ctrl-C) gets to finish "
+        "what is in flight; what is then still open is read back by the next run.",
+    ),
+    th.Property(
+        "payload_retention_days",
+        th.IntegerType(minimum=0),
+        default=400,
+        title="Retention of records",
+        description="Days that the ledger keeps the records of documents for replay; 0 keeps none. "
+        "The audit trail itself is kept.",
+    ),
+    th.Property(
+        "anchor_file",
+        th.StringType,
+        title="Anchor file",
+        description="File to which every run appends the end of the audit trail: best on another "
+        "disk, where whoever could change the ledger cannot write. It shows a trail cut short.",
     ),
     th.Property(
         "batch_size_rows",
@@ -119,7 +178,7 @@ class DeliveryTarget(PlainErrors, Target):
     _MAX_RECORD_AGE_IN_MINUTES = 0.5
 
     def __init__(self, **kwargs: Any) -> None:
-        self.stopping = False
+        PROCESS.clear()
         super().__init__(**kwargs)
         # One stream after the other: order is kept, and no failing sink kills a sibling's write.
         self.max_parallelism = 1
@@ -131,6 +190,7 @@ class DeliveryTarget(PlainErrors, Target):
         self._waiting_state: dict[str, Any] | None = None
         if isinstance(self.message_reader, LineReader):
             self.message_reader.on_bad_line = self._bad_line
+            self.message_reader.guard = self._noting_failure
 
     # What a plugin provides
 
@@ -161,6 +221,7 @@ class DeliveryTarget(PlainErrors, Target):
             vanish_limit_percent=self.config["max_vanished_percent"],
             withdraw=self.config["on_vanished"] == "inactivate",
             max_tries=self.config["max_tries"],
+            claim_wait=self.config["claim_wait_seconds"],
         )
 
     # What it gets
@@ -168,7 +229,34 @@ class DeliveryTarget(PlainErrors, Target):
     @cached_property
     def ledger(self) -> Ledger:
         """The ledger of the remote system."""
-        return Ledger.open(self.config["ledger_url"], self.system)
+        ledger = Ledger.open(self.config["ledger_url"], self.system)
+        ledger.begin_run(
+            Run(
+                run_id=self.run_id,
+                system=self.system,
+                plugin=self.name,
+                versions=self.versions,
+                lease_seconds=self.config["claim_lease_seconds"],
+            )
+        )
+        if days := self.config["payload_retention_days"]:
+            ledger.erase(timedelta(days=days), self.run_id)
+        return ledger
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """What decides on the outcomes of a run: the versions of code and settings."""
+        secrets = {
+            name
+            for name, schema in self.config_jsonschema["properties"].items()
+            if schema.get("secret")
+        }
+        settings = {name: value for name, value in self.config.items() if name not in secrets}
+        return {
+            "version": self.plugin_version,
+            "singer_delivery": version("singer-delivery"),
+            "settings": fingerprint(settings),
+        }
 
     @cached_property
     def bulk(self) -> BulkDelivery:
@@ -178,13 +266,17 @@ class DeliveryTarget(PlainErrors, Target):
             self.ledger,
             self.run_id,
             self.bulk_options,
-            stopping=lambda: self.stopping,
+            stopping=lambda: PROCESS.requested,
             unreadable=lambda: len(self._bad_lines),
         )
 
     @property
     def _started_bulk(self) -> BulkDelivery | None:
         return self.__dict__.get("bulk")
+
+    @property
+    def _opened_ledger(self) -> Ledger | None:
+        return self.__dict__.get("ledger")
 
     def begin(self, delivery: Delivery) -> None:
         """Take up a stream: settle what an earlier run left in doubt before anything is sent."""
@@ -203,7 +295,7 @@ class DeliveryTarget(PlainErrors, Target):
                 # so that the next run is offered them again.
                 self._state_frozen = True
                 self._latest_state = self._waiting_state = None
-        if self.stopping:
+        if PROCESS.requested:
             self._stop()
         if self.config["on_reject"] == "abort" and delivery.tally[Status.REJECTED]:
             msg = "a document was rejected and on_reject is abort; the reasons stand above"
@@ -218,6 +310,33 @@ class DeliveryTarget(PlainErrors, Target):
         )
 
     # Singer
+
+    @contextmanager
+    def _noting_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            self._end_run(error)
+            raise
+
+    def _end_run(self, error: BaseException | None) -> None:
+        ledger = self._opened_ledger
+        if ledger is None:
+            return
+        ending = "stopped" if PROCESS.requested else "failed" if error else "complete"
+        counts = {
+            delivery.courier.stream: {status.value: n for status, n in delivery.tally.items() if n}
+            for delivery in self._deliveries
+        }
+        try:
+            ledger.end_run(self.run_id, {"ending": ending, "counts": counts})
+            if file := self.config.get("anchor_file"):
+                append_anchor(Path(file), ledger.trail.head())
+        except LedgerError as problem:
+            # It says nothing about the documents: all of them have been committed.
+            self.logger.error("the end of this run could not be noted: %s", problem)
+            if error is None:
+                raise
 
     def get_sink_class(self, stream_name: str) -> type[Sink]:
         """Return the sink of a stream; the test stream of Meltano only checks the connection."""
@@ -278,6 +397,11 @@ class DeliveryTarget(PlainErrors, Target):
 
     def process_endofpipe(self) -> None:
         """Deliver what is left, emit the last STATE, sum up, and fail where something is open."""
+        with self._noting_failure():
+            self._finish()
+        self._end_run(None)
+
+    def _finish(self) -> None:
         try:
             self._flush()
             super().process_endofpipe()
@@ -296,6 +420,14 @@ class DeliveryTarget(PlainErrors, Target):
             problems += self._started_bulk.problems
         if self._bad_lines:
             problems.append(f"{len(self._bad_lines)} unreadable input line(s)")
+        stuck = [label for delivery in self._deliveries for label in delivery.stuck]
+        if stuck and not problems:
+            msg = (
+                f"{len(stuck)} document(s) were given up in this run and need a person: "
+                f"{', '.join(stuck[:NAMED])}{', …' if len(stuck) > NAMED else ''}; see "
+                "`singer-delivery list --status stuck`"
+            )
+            raise DeliveryError(msg)
         if problems:
             msg = (
                 f"not everything has an outcome: {', '.join(problems)}; STATE was held back, "
@@ -313,7 +445,7 @@ class DeliveryTarget(PlainErrors, Target):
             bulk.flush()
         finally:
             self._delivering = False
-        if self.stopping:
+        if PROCESS.requested:
             sys.exit(1)
         if self.config["on_reject"] == "abort" and bulk.rejected:
             msg = "a record was rejected and on_reject is abort; the reasons stand above"
@@ -347,15 +479,28 @@ class DeliveryTarget(PlainErrors, Target):
     # Signals
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """Finish what is in flight, start nothing new.
+        """Finish what is in flight, start nothing new, and not beyond the grace.
 
         The SDK would drain every sink from inside the interrupted batch and then emit a STATE
         that covers it.
         """
-        self.logger.warning("%s: finishing what is in flight", signal.Signals(signum).name)
-        self.stopping = True
+        first = not PROCESS.requested
+        insisted = PROCESS.request()
+        if insisted:
+            self._give_up("told to stop once more")
+        if first:
+            grace = self.config["grace_seconds"]
+            self.logger.warning(
+                "%s: finishing what is in flight, within %d s", signal.Signals(signum).name, grace
+            )
+            PROCESS.grace(grace, lambda: self._give_up(f"the grace of {grace} s is over"))
         if not self._delivering:
             self._stop()
+
+    def _give_up(self, why: str) -> None:
+        """End at once: what is in flight stays in doubt, in the ledger, for the next run."""
+        os.write(2, f"{self.name}: {why}; the next run reads back what is in flight\n".encode())
+        os._exit(1)
 
     def _stop(self) -> None:
         self._sum_up()

@@ -11,6 +11,8 @@ from email.utils import parsedate_to_datetime
 
 import requests
 
+from singer_delivery.stopping import PROCESS, Stop
+
 
 def retry_after(response: requests.Response) -> float | None:
     """Return the seconds that an answer asks to wait, or None (RFC 9110 §10.2.3).
@@ -51,7 +53,7 @@ class Gate:
     def __init__(
         self,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] = PROCESS.sleep,
     ) -> None:
         self._clock = clock
         self._sleep = sleep
@@ -63,11 +65,13 @@ class Gate:
         with self._lock:
             self._open_at = max(self._open_at, self._clock() + seconds)
 
-    def pass_through(self) -> None:
-        """Return as soon as the gate is open."""
+    def pass_through(self, stop: Stop = PROCESS) -> bool:
+        """Return True as soon as the gate is open; False where a stop cuts the wait short."""
         while True:
             with self._lock:
                 remaining = self._open_at - self._clock()
             if remaining <= 0:
-                return
+                return True
+            if stop.requested:
+                return False
             self._sleep(remaining)

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from singer_delivery.courier import Courier
-from singer_delivery.document import Document, Entry, Outcome, Status, fingerprint
+from singer_delivery.document import HELD, Document, Entry, Outcome, Status, fingerprint
 from singer_delivery.errors import BadInput, InDoubt, Refused, Rejected, Unavailable
 from tap_basware.client import BaswareClient
+from tap_basware.crawl import moment
 
 from target_basware.invoice_response import (
+    AWAITED,
     PERHAPS_THERE,
     confirmed,
     invoice_path,
@@ -21,11 +23,16 @@ from target_basware.invoice_response import (
     with_code,
 )
 from target_basware.request_status import RequestDesk
-from target_basware.response import invoice_id, transfer_response
+from target_basware.response import external_code, invoice_id, transfer_response
 
 LIST = "transferResponses"
 TRANSFERRED = frozenset({"Transferred", "Paid"})
 FAILED = frozenset({"TransferFailed"})
+#: What is kept of an outcome in the ledger.
+DETAIL = ("legal_entity", "success", "voucher_number", "run_id", "sequence", "status")
+#: Detail: version, fingerprint and externalCode of the latest outcome, where an older one came by
+#: after it.
+NEWEST = "newest"
 
 
 @dataclass
@@ -71,11 +78,16 @@ class TransferResponseCourier(Courier):
     def survey(
         self, batch: Sequence[Document], known: Mapping[str, Entry]
     ) -> Mapping[str, Outcome | Any]:
-        """Leave out what the ledger has as told already, or as told and refused by P2P."""
-        return {d.key: _told(d, known[d.key]) if d.key in known else None for d in batch}
+        """Leave out what was told already, told and refused by P2P, or overtaken by a later one.
 
-    def send(self, document: Document, plan: Any) -> Outcome:  # noqa: ARG002
-        """Post one response and find out what Basware made of it."""
+        The plan tells whether the invoice is to be looked at first, because it may have an answer.
+        """
+        return {d.key: _decided(d, known.get(d.key)) for d in batch}
+
+    def send(self, document: Document, plan: bool) -> Outcome:
+        """Post one response and find out what Basware made of it. Raises Rejected and ApiError."""
+        if plan and (answer := self._answer(document)):
+            return answer
         path = invoice_path(document.key)
         if self.acknowledge_first:
             self._acknowledge(document.key)
@@ -122,6 +134,27 @@ class TransferResponseCourier(Courier):
             else:
                 return
 
+    def _answer(self, document: Document) -> Outcome | None:
+        """Return that the transfer of this version has its answer, None where it has none.
+
+        Another wording of it would be taken for the answer to a transfer that came later, which
+        then would never be made. Raises Rejected.
+        """
+        invoice = self.client.document(document.key)
+        if invoice is None:
+            raise Rejected(unknown(document.key))
+        told = responses(invoice, LIST)
+        if with_code(told, document.remote_key):
+            return Outcome(Status.UNCHANGED, "Basware has this response already")
+        waiting = invoice.get("processingStatus") in AWAITED
+        if waiting and any(_answers(response, document) for response in told):
+            reason = (
+                "Basware has an answer to this transfer already, and the invoice was transferred "
+                "again since: that transfer gets an answer of its own"
+            )
+            return Outcome(Status.UNCHANGED, reason)
+        return None
+
     def _look(self, document: Document, error: Refused) -> Outcome:
         """Judge a refusal by what the invoice holds. Raises Rejected."""
         invoice = self.client.document(document.key)
@@ -140,10 +173,58 @@ class TransferResponseCourier(Courier):
         raise Rejected(msg)
 
 
-def _told(document: Document, entry: Entry) -> Outcome | None:
-    if entry.fingerprint != document.fingerprint or _offered_again(document, entry):
-        return None
-    return retold(entry)
+def _decided(document: Document, entry: Entry | None) -> Outcome | bool:
+    """Return what the ledger makes of an outcome, or whether Basware has to be looked at."""
+    if entry is None:
+        # After a loss of the ledger, what was delivered before comes as unchanged.
+        return document.detail.get("status") == Status.UNCHANGED.value
+    if _overtaken(document, entry):
+        return _kept(entry)
+    if _newest(entry)["fingerprint"] == document.fingerprint and not _offered_again(
+        document, entry
+    ):
+        return retold(entry) or True
+    return True
+
+
+def _newest(entry: Entry) -> Mapping[str, str]:
+    """Return version, fingerprint and externalCode of the latest outcome of an invoice."""
+    return entry.detail.get(NEWEST) or {
+        "version": entry.version,
+        "fingerprint": entry.fingerprint,
+        "external_code": entry.remote_key,
+    }
+
+
+def _overtaken(document: Document, entry: Entry) -> bool:
+    """Tell whether a later outcome of the invoice is known, as when runs come out of order.
+
+    Versions decide where they differ and are moments: the sequences of two ledgers do not compare.
+    """
+    now, latest = moment(document.version), moment(_newest(entry)["version"])
+    if now is not None and latest is not None and now != latest:
+        return now < latest
+    sequence, known = document.detail.get("sequence"), entry.detail.get("sequence")
+    return isinstance(sequence, int) and isinstance(known, int) and sequence < known
+
+
+def _kept(entry: Entry) -> Outcome:
+    """Return the outcome of an older statement: the ledger goes on with the later one."""
+    newest = _newest(entry)
+    status, reason = Status.SKIPPED, "a later outcome of the invoice is known, which is to be told"
+    if entry.status in HELD:
+        status, reason = Status.UNCHANGED, "a later outcome of the invoice was told already"
+    elif entry.status in {Status.ACCEPTED, Status.REJECTED}:
+        status, reason = entry.status, entry.reason
+    kept = {name: entry.detail.get(name) for name in (*DETAIL, "request_status")}
+    return Outcome(
+        status,
+        reason,
+        remote_key=newest["external_code"],
+        request_id=entry.request_id,
+        detail={name: value for name, value in kept.items() if value is not None}
+        | {NEWEST: dict(newest)},
+    )
 
 
 def _offered_again(document: Document, entry: Entry) -> bool:
@@ -154,6 +235,17 @@ def _offered_again(document: Document, entry: Entry) -> bool:
     """
     now, told = document.detail.get("sequence"), entry.detail.get("sequence")
     return isinstance(now, int) and isinstance(told, int) and now > told
+
+
+def _answers(response: Mapping[str, Any], document: Document) -> bool:
+    """Tell whether a response that Basware holds is ours to the same transfer, in other words.
+
+    Its externalCode follows from the invoice, the version and what it says.
+    """
+    said = {"document_id": document.key, "version": document.version}
+    message, voucher = response.get("responseMessage"), response.get("voucherNumber1")
+    code = external_code(said, response.get("success") is True, message or "", voucher or "")
+    return bool(code == response.get("externalCode"))
 
 
 def _says_the_same(invoice: Mapping[str, Any], response: Mapping[str, Any]) -> bool:
@@ -167,5 +259,4 @@ def _says_the_same(invoice: Mapping[str, Any], response: Mapping[str, Any]) -> b
 
 
 def _detail(record: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("legal_entity", "success", "voucher_number", "run_id", "sequence")
-    return {name: record[name] for name in names if record.get(name) is not None}
+    return {name: record[name] for name in DETAIL if record.get(name) is not None}

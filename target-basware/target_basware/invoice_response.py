@@ -15,6 +15,8 @@ from target_basware.request_status import RequestDesk
 #: Basware's ways to say "there is one already" (reference 3.1, 10): refused by the state of the
 #: invoice, or by an externalCode that it has seen. Only a look at the invoice can tell which.
 PERHAPS_THERE = frozenset({400, 405, 409})
+#: Statuses of an invoice that waits for its transfer response; it takes payments after it.
+AWAITED = frozenset({"WaitingForTransfer", "TransferInProgress"})
 #: The longest invoiceId.
 LONGEST_ID = 36
 #: Requests that are asked about at the same time.

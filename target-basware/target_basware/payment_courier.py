@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +16,7 @@ from tap_basware.crawl import moment
 
 from target_basware.invoice_finder import InvoiceFinder, NoInvoice, Sought
 from target_basware.invoice_response import (
+    AWAITED,
     PERHAPS_THERE,
     confirmed,
     invoice_path,
@@ -30,12 +31,19 @@ from target_basware.payment_response import given_response, payment_response, sa
 from target_basware.request_status import RequestDesk
 
 LIST = "paymentResponses"
-#: The invoice takes payments once its transfer response has been told.
-AWAITED = frozenset({"WaitingForTransfer", "TransferInProgress"})
 #: Basware keeps so many responses of an invoice (reference 3.1).
 KEPT = 100
+OVERTAKEN = "Basware has a later payment of the invoice already"
 
 Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the ledger knows of an invoice: Basware's id of it, and what Basware was told last."""
+
+    document_id: str = ""
+    told: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -110,17 +118,16 @@ class PaymentResponseCourier(Courier):
         latest = self.history([document.natural_key for document in batch])
         return {d.key: _decided(d, known.get(d.key), latest.get(d.natural_key)) for d in batch}
 
-    def send(self, document: Document, plan: str) -> Outcome:
-        """Look at the invoice, post one response and find out what Basware made of it.
-
-        `plan` is the invoice's id, where the ledger knows it from another payment, or "".
-        """
+    def send(self, document: Document, plan: Known) -> Outcome:
+        """Look at the invoice, post one response and find out what Basware made of it."""
         try:
-            invoice = self._invoice(document.detail, plan)
+            invoice = self._invoice(document.detail, plan.document_id)
         except NoInvoice as absence:
             return Outcome(Status.SKIPPED, str(absence), detail={"never_there": absence.for_good})
-        outcome = self._tell(document.payload, invoice)
-        told = _mark(document.detail) if outcome.status in TAKEN else {}
+        outcome = self._tell(document.payload, invoice, plan)
+        # An earlier statement than the latest that Basware holds was not told.
+        last = outcome.status in TAKEN and outcome.reason != OVERTAKEN
+        told = _mark(document.detail, outcome.remote_key) if last else {}
         detail = {**outcome.detail, "document_id": str(invoice["invoiceId"]), **told}
         return replace(outcome, detail=detail)
 
@@ -128,18 +135,23 @@ class PaymentResponseCourier(Courier):
         found = detail.get("document_id") or known_id
         return self._finder.by_id(str(found)) if found else self._finder.find(_sought(detail))
 
-    def _tell(self, payload: Payment | dict[str, Any], invoice: Record) -> Outcome:
+    def _tell(self, payload: Payment | dict[str, Any], invoice: Record, known: Known) -> Outcome:
         """Post the response, where the invoice does not hold it. Raises Rejected and ApiError."""
         if invoice.get("processingStatus") in AWAITED:
             return _awaited(invoice)
         response = self._response(payload, invoice)
-        held = with_code(responses(invoice, LIST), response["externalCode"])
+        told = responses(invoice, LIST)
+        held = with_code(told, response["externalCode"])
+        ours = told[-1:] and told[-1].get("externalCode") in {*self._posted, known.told.get("code")}
         if held is not None:
-            if not self._overtaken(invoice, response):
+            if held is told[-1] or not (ours or _earlier(told[-1], response)):
                 return _already(held, response, payload)
             # An earlier payment was told after this one, as after a loss of the ledger.
-            latest = responses(invoice, LIST)[-1]["externalCode"]
+            latest = told[-1]["externalCode"]
             response["externalCode"] = derived_code([response["externalCode"], latest])
+        elif isinstance(payload, Payment) and told and not ours and _earlier(response, told[-1]):
+            # Told by another run, or before the ledger was lost: the ledger knows no order of them.
+            return Outcome(Status.UNCHANGED, OVERTAKEN, remote_key=response["externalCode"])
         invoice_id = str(invoice["invoiceId"])
         try:
             return self._post(invoice_id, response)
@@ -157,10 +169,6 @@ class PaymentResponseCourier(Courier):
         company = payload.payment_company or payload.legal_entity
         entity = self.mapping.for_legal_entity(company) if self.mapping else None
         return payment_response(payload, invoice, entity, source_system=self.source_system)
-
-    def _overtaken(self, invoice: Record, response: Record) -> bool:
-        latest = responses(invoice, LIST)[-1].get("externalCode")
-        return latest != response["externalCode"] and latest in self._posted
 
     def _post(self, invoice_id: str, response: dict[str, Any]) -> Outcome:
         code = response["externalCode"]
@@ -195,7 +203,10 @@ class PaymentResponseCourier(Courier):
             except (Rejected, NoInvoice):
                 continue  # offered again, it is looked for again before anything is sent
             if with_code(responses(invoice, LIST), entry.remote_key):
-                detail = {"document_id": str(invoice["invoiceId"]), **_mark(entry.detail)}
+                detail = {
+                    "document_id": str(invoice["invoiceId"]),
+                    **_mark(entry.detail, entry.remote_key),
+                }
                 held[entry.key] = Outcome(
                     Status.DELIVERED, remote_key=entry.remote_key, detail=detail
                 )
@@ -206,8 +217,8 @@ class PaymentResponseCourier(Courier):
         return confirmed(self.desk, entries)
 
 
-def _decided(document: Document, own: Entry | None, latest: Entry | None) -> Outcome | str:
-    """Return what the ledger makes of a document, or the invoice's id as far as it knows it."""
+def _decided(document: Document, own: Entry | None, latest: Entry | None) -> Outcome | Known:
+    """Return what the ledger makes of a document, or what it knows of the invoice."""
     if own is not None and own.key != document.key:
         own, latest = None, latest or own
     entries = [entry for entry in (own, latest) if entry is not None]
@@ -224,7 +235,24 @@ def _decided(document: Document, own: Entry | None, latest: Entry | None) -> Out
         reason = "a later payment of the invoice was told already"
         return Outcome(Status.UNCHANGED, reason, detail=mark)
     known = (str(entry.detail.get("document_id") or "") for entry in entries)
-    return next(filter(None, known), "")
+    return Known(next(filter(None, known), ""), told or {})
+
+
+def _earlier(response: Record, other: Record) -> bool:
+    """Tell whether one response states less of an invoice than another, and no later.
+
+    Only where both say so: a reversal makes the total smaller, and what is settled late may have
+    an early date. What cannot be told is told to Basware; the later statement follows it then.
+    """
+    if response.get("paymentReversalDocument"):
+        return False
+    day, other_day = (str(each.get("paymentDate") or "")[:10] for each in (response, other))
+    if not (day and other_day):
+        return False
+    total, other_total = (abs(each.get("paidTotal") or 0) for each in (response, other))
+    if day == other_day:
+        return bool(total < other_total)
+    return day < other_day and bool(total <= other_total)
 
 
 def _never_there(document: Document, own: Entry) -> bool:
@@ -245,11 +273,11 @@ def _order(told: Record) -> tuple[float, int]:
     return (settled.timestamp() if settled else 0.0, told["position"])
 
 
-def _mark(detail: Record) -> dict[str, Any]:
+def _mark(detail: Record, code: str) -> dict[str, Any]:
     """Return the detail of an outcome by which Basware has this statement as its latest."""
     if "position" not in detail:
         return {}
-    return {"told": {name: detail[name] for name in ("position", "settled_at")}}
+    return {"told": {"code": code, **{name: detail[name] for name in ("position", "settled_at")}}}
 
 
 def _detail(paid: Payment) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -24,7 +25,7 @@ from target_d365fo.payload import (
     invoice_rows,
     same_content,
 )
-from target_d365fo.sending import Sender, remove_half
+from target_d365fo.sending import LOOKS, PAUSE, Sender, finish_half, remove_half
 
 Record = Mapping[str, Any]
 #: Detail for `read_back` alone; what starts with an underscore is of no use to readers of logs.
@@ -67,13 +68,20 @@ class InvoiceCourier(Courier):
         formats: DimensionFormats,
         lookup: InvoiceLookup,
         rules: InvoiceRules,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._client = client
         self._source = source
         self._formats = formats
         self._lookup = lookup
         self._rules = rules
-        self._sender = Sender(client, derived_reference=rules.derived_reference)
+        self._sleep = sleep
+        self._sender = Sender(
+            client, lookup, derived_reference=rules.derived_reference, sleep=sleep
+        )
+        # A derived reference finds all that was made of a document, without reading descriptions.
+        self._described = not rules.derived_reference
 
     def prepare(self, record: Record) -> Document:
         """Turn a record into an invoice; raises Rejected."""
@@ -137,7 +145,7 @@ class InvoiceCourier(Courier):
     ) -> Mapping[str, Outcome | Plan]:
         """Read what Dynamics holds of the batch, and judge each document by it."""
         keys = {document.key: self._lookup_key(document, known) for document in batch}
-        found = self._lookup.find(list(keys.values()))
+        found = self._lookup.find(list(keys.values()), described=self._described)
         cases = [_case(d, keys[d.key], found[d.key], known.get(d.key)) for d in batch]
         cases = self._with_renumbered(cases)
         cases = self._with_comparison(cases, {d.key: d.payload for d in batch})
@@ -156,7 +164,7 @@ class InvoiceCourier(Courier):
         references = {document.remote_key}
         if entry and entry.key == document.key:
             references |= {entry.remote_key, str(entry.detail.get("header_reference") or "")}
-        return _key_of_detail(document.key, document.detail, references)
+        return InvoiceKey.of_detail(document.key, document.detail, references)
 
     def _with_renumbered(self, cases: Sequence[Case]) -> list[Case]:
         """Look again, by description, for documents that arrived once and seem to be gone.
@@ -199,38 +207,87 @@ class InvoiceCourier(Courier):
         return self._sender.send(document, plan)
 
     def read_back(self, entries: Sequence[Entry]) -> Mapping[str, Outcome]:
-        """Return the invoices that Dynamics holds whole, and remove halves.
+        """Return the invoices that Dynamics holds whole; finish or remove halves.
 
         A pending invoice counts when it has exactly the content that was sent: an earlier version
-        that was to be replaced does not. Only the sequential mode can leave halves behind.
+        that was to be replaced does not. Halves, which only the sequential mode leaves behind, are
+        watched first: another run may be writing one, and may go on with it. All is read before
+        anything is changed. Raises ApiError; asked again, it goes on where it was.
         """
-        told = [entry for entry in entries if CONTENT in entry.detail]
+        held = self._held([entry for entry in entries if CONTENT in entry.detail])
+        for _ in range(LOOKS):
+            writing = [found for found in held.values() if found.halves]
+            if not writing:
+                break
+            self._sleep(PAUSE)
+            seen = self._held([found.entry for found in writing])
+            moving = any(seen[found.entry.key].state != found.state for found in writing)
+            held |= seen
+            if not moving:
+                break
+        outcomes = {key: self._settled(found) for key, found in held.items()}
+        return {key: outcome for key, outcome in outcomes.items() if outcome}
+
+    def _held(self, entries: Sequence[Entry]) -> dict[str, _Held]:
+        """Read what Dynamics holds of these documents, by key."""
         keys = {
-            entry.key: _key_of_detail(
+            entry.key: InvoiceKey.of_detail(
                 entry.key,
                 entry.detail,
                 {entry.remote_key, str(entry.detail.get("header_reference") or "")},
             )
-            for entry in told
+            for entry in entries
         }
-        found = self._lookup.find(list(keys.values()))
+        found = self._lookup.find(list(keys.values()), described=self._described)
         own = {
             entry.key: [p for p in found[entry.key].pending if is_own(p, keys[entry.key])]
-            for entry in told
+            for entry in entries
         }
         lines = self._lookup.lines([pending for group in own.values() for pending in group])
-        outcomes = {}
-        for entry in told:
+        held = {}
+        for entry in entries:
             outcome = _posted_whole(_case(entry, keys[entry.key], found[entry.key]))
+            halves = []
             for pending in own[entry.key]:
-                mark = ContentMark.load(entry.detail[CONTENT])
-                if mark.matches(pending.row, lines[pending.identity]):
+                if pending.is_unfinished(entry.key):
+                    halves.append((pending, lines[pending.identity]))
+                elif _as_sent(entry, pending, lines[pending.identity]):
                     outcome = outcome or _pending_whole(pending)
-                elif not entry.detail.get("header_reference"):
-                    remove_half(self._client, pending)
-            if outcome:
-                outcomes[entry.key] = outcome
-        return outcomes
+            held[entry.key] = _Held(entry, outcome, tuple(halves))
+        return held
+
+    def _settled(self, found: _Held) -> Outcome | None:
+        """Finish one half that lacks nothing, where there is no whole invoice; remove others."""
+        outcome = found.outcome
+        for pending, lines in found.halves:
+            if outcome is None and _as_sent(found.entry, pending, lines):
+                finish_half(self._client, pending, str(found.entry.detail["description"]))
+                outcome = _pending_whole(pending)
+            else:
+                remove_half(self._client, pending, found.entry.key)
+        return outcome
+
+
+@dataclass(frozen=True)
+class _Held:
+    """What Dynamics holds of one document: its outcome if it is whole, and halves with lines."""
+
+    entry: Entry
+    outcome: Outcome | None
+    halves: tuple[tuple[Pending, Sequence[Record]], ...]
+
+    @property
+    def state(self) -> list[tuple[str, str, int]]:
+        """What changes as long as somebody writes."""
+        return [(half.reference, half.version, len(lines)) for half, lines in self.halves]
+
+
+def _as_sent(entry: Entry, pending: Pending, lines: Sequence[Record]) -> bool:
+    """Tell whether a pending invoice is what was sent, but for the description of a half."""
+    header = dict(pending.row)
+    if pending.is_unfinished(entry.key):
+        header["InvoiceDescription"] = entry.detail["description"]
+    return ContentMark.load(entry.detail[CONTENT]).matches(header, lines)
 
 
 def _key(invoice: VendorInvoice, rows: InvoiceRows) -> InvoiceKey:
@@ -243,17 +300,6 @@ def _key(invoice: VendorInvoice, rows: InvoiceRows) -> InvoiceKey:
     )
 
 
-def _key_of_detail(document_id: str, detail: Mapping[str, Any], references: set[str]) -> InvoiceKey:
-    return InvoiceKey(
-        document_id=document_id,
-        legal_entity=str(detail["legal_entity"]),
-        vendor=str(detail["vendor"]),
-        number=str(detail["invoice_number"]),
-        description=str(detail["description"]),
-        references=frozenset(reference for reference in references if reference),
-    )
-
-
 def _case(
     subject: Document | Entry, key: InvoiceKey, found: Found, known: Entry | None = None
 ) -> Case:
@@ -262,6 +308,7 @@ def _case(
     return Case(
         key=key,
         fingerprint=subject.fingerprint,
+        version=subject.version,
         gross=Decimal(subject.detail["gross"]),
         currency=str(subject.detail["currency"]),
         found=found,

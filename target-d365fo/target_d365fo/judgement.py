@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -11,12 +12,15 @@ from singer_delivery.document import HELD, Entry, Outcome, Status
 
 from target_d365fo.lookup import DRAFT, Found, InvoiceKey, Pending, Posted, names, names_another
 
+#: Detail of an outcome: version and fingerprint of what the target holds instead of this one.
+NEWER = "newer"
+
 
 @dataclass(frozen=True)
 class Plan:
-    """Create the invoice, and first delete these headers of its earlier versions."""
+    """Create the invoice, and first delete these earlier versions of it."""
 
-    replaces: tuple[Mapping[str, str], ...] = ()
+    replaces: tuple[Pending, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class Case:
     gross: Decimal
     currency: str
     found: Found
+    version: str = ""
     entry: Entry | None = None
     ledger_twin: Entry | None = None
     equal: frozenset[tuple[str, ...]] = frozenset()
@@ -43,17 +48,37 @@ class Case:
 
     @property
     def same_as_delivered(self) -> bool:
-        """Whether exactly this content arrived."""
-        return (
-            self.entry is not None
-            and self.entry.status in HELD
-            and self.entry.fingerprint == self.fingerprint
-        )
+        """Whether exactly this content arrived, and no other one after it."""
+        return self.delivered_before and self.arrived.get("fingerprint") == self.fingerprint
+
+    @property
+    def superseded_by(self) -> str:
+        """The newer version of this document that arrived before it, "" where there is none.
+
+        Versions are compared where both are moments; others say nothing about their order.
+        """
+        arrived = self.arrived.get("version", "")
+        return arrived if is_earlier(self.version, arrived) else ""
+
+    @property
+    def arrived(self) -> Mapping[str, str]:
+        """Version and fingerprint of what the ledger knows to have arrived last."""
+        if self.entry is None:
+            return {}
+        if newer := self.entry.detail.get(NEWER):
+            return dict(newer)
+        known = {"version": self.entry.version, "fingerprint": self.entry.fingerprint}
+        return known if self.delivered_before else {}
 
     @property
     def own_pending(self) -> tuple[Pending, ...]:
         """Pending invoices made of this document."""
         return tuple(p for p in self.found.pending if is_own(p, self.key))
+
+    @property
+    def own_whole(self) -> tuple[Pending, ...]:
+        """Those of them that are no halves."""
+        return tuple(p for p in self.own_pending if not p.is_unfinished(self.key.document_id))
 
     @property
     def own_posted(self) -> tuple[Posted, ...]:
@@ -73,14 +98,37 @@ class Case:
 def is_own(pending: Pending, key: InvoiceKey) -> bool:
     """Tell whether a pending invoice was made of this document."""
     references = {reference.casefold() for reference in key.references}
-    return pending.reference.casefold() in references or names(pending.description, key.document_id)
+    return (
+        pending.reference.casefold() in references
+        or names(pending.description, key.document_id)
+        or pending.is_unfinished(key.document_id)
+    )
+
+
+def is_earlier(version: str, other: str) -> bool:
+    """Tell whether one version is older than another; False where they cannot be compared."""
+    one, two = _moment(version), _moment(other)
+    return one is not None and two is not None and one < two
+
+
+def _moment(version: str) -> datetime | None:
+    """Return a date-time as aware UTC (without a zone it is taken as such), None for any other."""
+    if version[10:11] not in ("T", " "):
+        return None
+    try:
+        found = datetime.fromisoformat(version)
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def judge(case: Case, *, replace_pending: bool, reads_posted: bool) -> Outcome | Plan:
     """Return what the document needs: nothing, a rejection, or a plan to send it."""
+    if case.superseded_by:
+        return _superseded(case, reads_posted=reads_posted)
     if case.own_posted:
         return _posted_before(case, case.own_posted[0])
-    current = [p for p in case.own_pending if case.same_as_delivered or p.identity in case.equal]
+    current = [p for p in case.own_whole if case.same_as_delivered or p.identity in case.equal]
     if current:
         return _unchanged(current[0])
     twin = _twin(case)
@@ -88,9 +136,24 @@ def judge(case: Case, *, replace_pending: bool, reads_posted: bool) -> Outcome |
         return _rejected(twin)
     if case.own_pending:
         return _replace(case, replace_pending)
-    if not reads_posted:
-        return _by_ledger_alone(case)
-    return Plan()
+    return Plan() if reads_posted else _by_ledger_alone(case)
+
+
+def _superseded(case: Case, *, reads_posted: bool) -> Outcome:
+    """Judge an older version that comes late, as by a replay: it never replaces a newer one."""
+    told = f"the newer version of {case.superseded_by} was delivered already"
+    newer = {NEWER: case.arrived}
+    if case.own_posted:
+        voucher = case.own_posted[0].voucher
+        detail = {"voucher": voucher, **newer}
+        return Outcome(Status.UNCHANGED, told, remote_key=voucher, detail=detail)
+    if case.own_whole:
+        reference = case.own_whole[0].reference
+        detail = {"header_reference": reference, **newer}
+        return Outcome(Status.UNCHANGED, told, remote_key=reference, detail=detail)
+    if case.entry and not reads_posted:
+        return Outcome(Status.UNCHANGED, told, remote_key=case.entry.remote_key, detail=newer)
+    return _rejected(f"{told} and is no longer in Dynamics; transfer the invoice again", newer)
 
 
 def _posted_before(case: Case, posted: Posted) -> Outcome:
@@ -136,7 +199,7 @@ def _replace(case: Case, replace_pending: bool) -> Outcome | Plan:
             f"an earlier version is pending as {case.own_pending[0].reference} and replacing is "
             "switched off; delete it in Dynamics, then transfer the invoice again"
         )
-    return Plan(tuple(pending.key for pending in case.own_pending))
+    return Plan(case.own_pending)
 
 
 def _by_ledger_alone(case: Case) -> Outcome | Plan:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from singer_delivery.errors import Refused, SetupError
 from tap_d365fo.client import D365Client
@@ -15,7 +15,7 @@ from tap_d365fo.natural_key import NaturalKey, folded, natural_key
 from tap_d365fo.odata import comparable
 
 from target_d365fo.compare import Row
-from target_d365fo.payload import HEADERS, LINES
+from target_d365fo.payload import DESCRIPTION_LENGTH, HEADERS, LINES, header_reference
 
 POSTED = "VendInvoiceJourBiEntities"
 POSTED_FIELDS = (
@@ -30,6 +30,18 @@ POSTED_FIELDS = (
     "Description",
 )
 DRAFT = "Draft"
+#: How the description of a header ends while its lines are still being written one by one.
+INCOMPLETE = " (incomplete)"
+
+
+def unfinished(document_id: str) -> str:
+    """Return the description of a document's header until all of its lines are there.
+
+    It names the document, so that a half invoice is recognised whatever else it is found by, and
+    its last change makes the invoice whole: who deletes a half can see that, or is refused.
+    """
+    fits = len(document_id) + len(INCOMPLETE) <= DESCRIPTION_LENGTH
+    return f"{document_id if fits else header_reference(document_id)}{INCOMPLETE}"
 
 
 @dataclass(frozen=True)
@@ -46,10 +58,30 @@ class InvoiceKey:
     description: str
     references: frozenset[str] = frozenset()
 
+    @classmethod
+    def of_detail(
+        cls, document_id: str, detail: Mapping[str, Any], references: Iterable[str] = ()
+    ) -> InvoiceKey:
+        """Return the key of a document by the detail that it goes through the ledger with."""
+        return cls(
+            document_id=document_id,
+            legal_entity=str(detail["legal_entity"]),
+            vendor=str(detail["vendor"]),
+            number=str(detail["invoice_number"]),
+            description=str(detail["description"]),
+            references=frozenset(reference for reference in references if reference),
+        )
+
     @property
     def natural(self) -> NaturalKey:
         """Legal entity, vendor and number as F&O compares them."""
         return natural_key(self.legal_entity, self.vendor, self.number)
+
+    @property
+    def descriptions(self) -> tuple[str, ...]:
+        """The descriptions that only headers of this document have."""
+        whole = (self.description,) if names(self.description, self.document_id) else ()
+        return (unfinished(self.document_id), *whole)
 
 
 @dataclass(frozen=True)
@@ -77,6 +109,15 @@ class Pending:
     def description(self) -> str:
         """What the header says about its origin."""
         return str(self.row.get("InvoiceDescription") or "")
+
+    @property
+    def version(self) -> str:
+        """The header's ETag, which changes with it; "" where F&O sent none."""
+        return str(self.row.get("@odata.etag") or "")
+
+    def is_unfinished(self, document_id: str) -> bool:
+        """Tell whether it is a half of this document: lines may be missing, or still to come."""
+        return bool(comparable(self.description) == comparable(unfinished(document_id)))
 
     @property
     def status(self) -> str:
@@ -168,23 +209,40 @@ class InvoiceLookup:
             rows = self._client.read(POSTED, select=POSTED_FIELDS, top=1)
             self._shown(rows)
 
-    def find(self, keys: Sequence[InvoiceKey]) -> dict[str, Found]:
-        """Return, by document id, what is there under its references and its invoice number."""
-        pending = self._pending(keys)
+    def find(self, keys: Sequence[InvoiceKey], *, described: bool = False) -> dict[str, Found]:
+        """Return, by document id, what is there under its references and its invoice number.
+
+        With `described`, pending invoices are found by their description, too: where Dynamics
+        numbers the headers, nothing else tells that one was made of this document. Pending ones
+        are read first: what is posted in between is then seen twice, and not missed.
+        """
+        pending = self._pending(keys, described=described)
         posted = self._posted_by_number(keys)
         by_reference, by_number = _by_reference(pending), _by_number(pending)
+        by_description = _by_description(pending)
         posted_by_number = _by_number(posted)
         found = {}
         for key in keys:
             own = [p for ref in key.references for p in by_reference[str(comparable(ref))]]
-            same = [p for p in by_number[key.natural] if p not in own]
-            found[key.document_id] = Found((*own, *same), tuple(posted_by_number[key.natural]))
+            own += [p for text in key.descriptions for p in by_description[str(comparable(text))]]
+            unique = {p.identity: p for p in (*own, *by_number[key.natural])}
+            found[key.document_id] = Found(
+                tuple(unique.values()), tuple(posted_by_number[key.natural])
+            )
         return found
 
-    def _pending(self, keys: Sequence[InvoiceKey]) -> list[Pending]:
+    def others(self, key: InvoiceKey, own: Pending | None = None) -> tuple[Pending | Posted, ...]:
+        """Return what is there of a document, or under its number, beside its header `own`."""
+        found = self.find([key], described=True)[key.document_id]
+        pending = tuple(p for p in found.pending if own is None or p.identity != own.identity)
+        return (*pending, *found.posted)
+
+    def _pending(self, keys: Sequence[InvoiceKey], *, described: bool) -> list[Pending]:
         wanted: list[dict[str, str]] = [
             {"HeaderReference": reference} for key in keys for reference in sorted(key.references)
         ]
+        if described:
+            wanted += [{"InvoiceDescription": text} for key in keys for text in key.descriptions]
         wanted += [
             {
                 "dataAreaId": key.legal_entity,
@@ -259,6 +317,13 @@ def _by_reference(pending: Sequence[Pending]) -> defaultdict[str, list[Pending]]
     index: defaultdict[str, list[Pending]] = defaultdict(list)
     for invoice in pending:
         index[str(comparable(invoice.reference))].append(invoice)
+    return index
+
+
+def _by_description(pending: Sequence[Pending]) -> defaultdict[str, list[Pending]]:
+    index: defaultdict[str, list[Pending]] = defaultdict(list)
+    for invoice in pending:
+        index[str(comparable(invoice.description))].append(invoice)
     return index
 
 

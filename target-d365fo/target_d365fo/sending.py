@@ -1,14 +1,31 @@
-"""Writing one invoice: in one atomic changeset, or header and lines one by one with clean-up."""
+"""Writing one invoice: in one atomic changeset, or header and lines one by one with clean-up.
+
+One by one, a header says that it is incomplete until all of its lines are there. The last step
+takes that back, and makes the invoice whole. A half is deleted only while it says so, and only as
+it was seen, so that of a writer that finishes and another run that clears away one is refused,
+and knows it.
+"""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from enum import Enum
+
 from singer_delivery.document import Document, Outcome, Status
-from singer_delivery.errors import ApiError, InDoubt, SetupError
+from singer_delivery.errors import (
+    ApiError,
+    DeliveryError,
+    InDoubt,
+    Refused,
+    SetupError,
+    Unavailable,
+)
 from tap_d365fo.client import D365Client
-from tap_d365fo.errors import BusinessRefusal, is_missing_for_update
+from tap_d365fo.errors import BusinessRefusal, is_absence, is_missing_for_update
 
 from target_d365fo.judgement import Plan
-from target_d365fo.lookup import Pending
+from target_d365fo.lookup import InvoiceKey, InvoiceLookup, Pending, Posted, unfinished
 from target_d365fo.payload import HEADERS, LINES, InvoiceRows
 
 #: Part of the infolog that is not translated: the header's key itself was refused.
@@ -19,17 +36,26 @@ MANUAL_NUMBER = (
     "to number_sequence"
 )
 REMEDY = "correct it in Dynamics or in Basware, then transfer the invoice again"
-GONE = (
-    "the earlier version was posted or deleted in Dynamics at this moment; the next run looks again"
-)
+#: Seconds between two looks at what another run may be writing, and how often it is looked at.
+PAUSE = 0.25
+LOOKS = 4
 
 
 class Sender:
     """Creates invoices; safe to share between threads."""
 
-    def __init__(self, client: D365Client, *, derived_reference: bool = True) -> None:
+    def __init__(
+        self,
+        client: D365Client,
+        lookup: InvoiceLookup,
+        *,
+        derived_reference: bool = True,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._client = client
+        self._lookup = lookup
         self._derived = derived_reference
+        self._sleep = sleep
 
     def send(self, document: Document, plan: Plan) -> Outcome:
         """Create the invoice in place of its earlier versions.
@@ -37,6 +63,10 @@ class Sender:
         Returns DELIVERED, or REJECTED with the infolog's words. Raises InDoubt, Unavailable,
         AccessDenied, or SetupError where the environment forbids manual numbers.
         """
+        half = next((p for p in plan.replaces if p.is_unfinished(document.key)), None)
+        if half:
+            msg = f"{half} is there, of a run that was interrupted or is writing it now"
+            raise InDoubt(msg)
         try:
             send = self._in_one_changeset if self._derived else self._one_by_one
             return send(document, plan)
@@ -48,7 +78,7 @@ class Sender:
         reference = {"HeaderReference": document.remote_key}
         parts = self._client.changeset(
             [
-                *(self._client.deletion(HEADERS, key) for key in plan.replaces),
+                *(self._client.deletion(HEADERS, earlier.key) for earlier in plan.replaces),
                 self._client.creation(HEADERS, {**rows.header, **reference}),
                 *(self._client.creation(LINES, {**line, **reference}) for line in rows.lines),
             ]
@@ -59,26 +89,67 @@ class Sender:
     def _one_by_one(self, document: Document, plan: Plan) -> Outcome:
         """Let F&O number the header; a failed document is removed again."""
         rows: InvoiceRows = document.payload
-        for key in plan.replaces:
-            self._client.delete(HEADERS, key)
-        header = self._client.create(HEADERS, rows.header)
-        key = {name: str(header[name]) for name in ("dataAreaId", "HeaderReference")}
+        for earlier in plan.replaces:
+            if delete_as_seen(self._client, earlier) is Deletion.CHANGED:
+                msg = f"{earlier}, which is to be replaced, was changed in Dynamics meanwhile"
+                raise InDoubt(msg)
+        own = self._header(document, rows)
         try:
+            self._check_alone(document, own)
             # In order: parallel inserts below one header are update conflicts.
             for line in rows.lines:
-                self._client.create(LINES, {**line, "HeaderReference": key["HeaderReference"]})
-        except ApiError as error:
-            self._remove(key, error)
+                self._client.create(LINES, {**line, "HeaderReference": own.reference})
+        except DeliveryError as error:
+            self._withdraw(document, own, error)
             raise
-        return _delivered(key["HeaderReference"], "")
+        self._finish(document, own, rows)
+        return _delivered(own.reference, "")
 
-    def _remove(self, key: dict[str, str], cause: ApiError) -> None:
-        """Delete the header, its lines go with it; InDoubt when even that fails."""
+    def _header(self, document: Document, rows: InvoiceRows) -> Pending:
+        description = {"InvoiceDescription": unfinished(document.key)}
+        row = self._client.create(HEADERS, {**rows.header, **description})
+        if not (row.get("dataAreaId") and row.get("HeaderReference")):
+            msg = "Dynamics did not say under which number it created the header"
+            raise InDoubt(msg)
+        return Pending(row)
+
+    def _check_alone(self, document: Document, own: Pending) -> None:
+        """Look whether another run delivers the same invoice; raises InDoubt where one does.
+
+        Of two that are created, the one that looks later sees both, so two never stay. The lower
+        number looks again while the higher one, which sees it, withdraws: not both have to.
+        """
+        key = InvoiceKey.of_detail(document.key, document.detail)
+        for look in range(1, LOOKS + 1):
+            others = self._lookup.others(key, own)
+            if not others:
+                return
+            if look == LOOKS or not all(_gives_way(other, own, key) for other in others):
+                msg = f"another run delivers the same invoice: {others[0]} is there as well"
+                raise InDoubt(msg)
+            self._sleep(PAUSE)
+
+    def _finish(self, document: Document, own: Pending, rows: InvoiceRows) -> None:
+        """Make the invoice whole; after a lost answer it may be, so it is left as it is."""
+        description = str(rows.header.get("InvoiceDescription", ""))
         try:
-            self._client.delete(HEADERS, key)
+            self._client.update(HEADERS, own.key, {"InvoiceDescription": description})
+        except InDoubt:
+            raise
+        except DeliveryError as error:
+            self._withdraw(document, own, error)
+            raise
+
+    def _withdraw(self, document: Document, own: Pending, cause: DeliveryError) -> None:
+        """Delete our half; InDoubt when that fails, or when another run did it, or finished it."""
+        try:
+            removed = remove_half(self._client, own, document.key)
         except ApiError as error:
-            msg = f"{cause}; and the half invoice {key['HeaderReference']} is still there: {error}"
-            raise InDoubt(msg, status=cause.status, request_id=cause.request_id) from None
+            msg = f"{cause}; and the half invoice {own.reference} is still there: {error}"
+            raise _in_doubt(msg, cause) from None
+        if not removed:
+            msg = f"another run removed invoice {own.reference} while it was written ({cause})"
+            raise _in_doubt(msg, cause) from None
 
     def _refused(self, document: Document, plan: Plan, refusal: BusinessRefusal) -> Outcome:
         problem = refusal.problem
@@ -86,26 +157,47 @@ class Sender:
             msg = f"{MANUAL_NUMBER} ({problem.text})"
             raise SetupError(msg) from None
         if is_missing_for_update(problem) and plan.replaces:
-            return Outcome(Status.NOT_SENT, GONE, request_id=refusal.request_id or "")
+            msg = "the earlier version was posted, replaced or deleted in Dynamics at this moment"
+            raise _in_doubt(msg, refusal) from None
         if self._exists(document, plan):
-            msg = f"Dynamics says that {document.remote_key} is already there"
-            raise InDoubt(msg, status=refusal.status, request_id=refusal.request_id) from None
+            msg = f"Dynamics says that {document.remote_key or document} is already there"
+            raise _in_doubt(msg, refusal) from None
         reason = f"{problem.text.rstrip('.')}; {REMEDY}"
         if plan.replaces and self._derived:
-            kept = ", ".join(key["HeaderReference"] for key in plan.replaces)
+            kept = ", ".join(earlier.reference for earlier in plan.replaces)
             reason = f"{reason} (the earlier version is still pending as {kept})"
         return Outcome(Status.REJECTED, reason, request_id=refusal.request_id or "")
 
     def _exists(self, document: Document, plan: Plan) -> bool:
         """Tell whether a create was refused because an earlier attempt had arrived after all.
 
-        The infolog speaks the language of the service user, so the key itself is asked for.
+        Or that of another run. The infolog speaks the language of the service user, so Dynamics
+        itself is asked.
         """
-        if not self._derived or plan.replaces:
+        if not self._derived:
+            key = InvoiceKey.of_detail(document.key, document.detail)
+            return bool(self._lookup.others(key))
+        if plan.replaces:
             return False
         rows: InvoiceRows = document.payload
-        key = {"dataAreaId": rows.header["dataAreaId"], "HeaderReference": document.remote_key}
-        return self._client.get_row(HEADERS, key, select=["HeaderReference"]) is not None
+        key_fields = {
+            "dataAreaId": rows.header["dataAreaId"],
+            "HeaderReference": document.remote_key,
+        }
+        return self._client.get_row(HEADERS, key_fields, select=["HeaderReference"]) is not None
+
+
+def _gives_way(other: Pending | Posted, own: Pending, key: InvoiceKey) -> bool:
+    """Tell whether another copy will see ours and withdraw."""
+    return (
+        isinstance(other, Pending)
+        and other.is_unfinished(key.document_id)
+        and _rank(own) < _rank(other)
+    )
+
+
+def _rank(pending: Pending) -> tuple[int, tuple[str, ...]]:
+    return len(pending.reference), pending.identity
 
 
 def _delivered(reference: str, request_id: str) -> Outcome:
@@ -113,6 +205,82 @@ def _delivered(reference: str, request_id: str) -> Outcome:
     return Outcome(Status.DELIVERED, remote_key=reference, request_id=request_id, detail=detail)
 
 
-def remove_half(client: D365Client, pending: Pending) -> None:
-    """Delete what an interrupted sequential delivery left behind."""
-    client.delete(HEADERS, pending.key)
+def _in_doubt(text: str, cause: DeliveryError) -> InDoubt:
+    if isinstance(cause, ApiError):
+        return InDoubt(text, status=cause.status, request_id=cause.request_id)
+    return InDoubt(text)
+
+
+class Deletion(Enum):
+    """What became of a deletion under a condition."""
+
+    DONE = "done"
+    GONE = "it was not there any more"
+    CHANGED = "it is no longer what was seen"
+
+
+def delete_as_seen(client: D365Client, pending: Pending) -> Deletion:
+    """Delete a header with its lines, unless it has changed since it was read.
+
+    Raises ApiError for any other refusal, and InDoubt when the answer is lost.
+    """
+    return _as_seen(client, "DELETE", pending)
+
+
+def remove_half(client: D365Client, pending: Pending, document_id: str) -> bool:
+    """Delete a header that is still incomplete; False where somebody else had done it.
+
+    Raises InDoubt where it was finished, so that it is no half any more, and ApiError.
+    """
+    for _ in range(LOOKS):
+        row = client.get_row(HEADERS, pending.key)
+        if row is None:
+            return False
+        now = Pending(row)
+        if not now.is_unfinished(document_id):
+            break
+        done = delete_as_seen(client, now)
+        if done is not Deletion.CHANGED:
+            return done is Deletion.DONE
+    msg = f"{pending} was finished or changed by somebody else"
+    raise InDoubt(msg)
+
+
+def finish_half(client: D365Client, pending: Pending, description: str) -> None:
+    """Give a header that has all its lines its own description; the invoice is whole then.
+
+    Raises InDoubt where it has changed since it was read, or is gone, and ApiError.
+    """
+    changes = {"InvoiceDescription": description}
+    done = _as_seen(client, "PATCH", pending, changes)
+    if done is not Deletion.DONE:
+        msg = f"{pending} was finished or removed by somebody else"
+        raise InDoubt(msg)
+
+
+def _as_seen(
+    client: D365Client, method: str, pending: Pending, changes: dict[str, str] | None = None
+) -> Deletion:
+    url = client.url(HEADERS, pending.key)
+    condition = {"If-Match": pending.version} if pending.version else {}
+    try:
+        response = client.request(
+            method, url, json_body=changes, headers=condition, accept=frozenset({404, 412})
+        )
+    except BusinessRefusal as error:
+        if is_missing_for_update(error.problem):
+            return Deletion.GONE
+        raise
+    except Unavailable as error:
+        # An update conflict, which some releases say instead of 412, however often it is asked.
+        if error.status in {400, 412, 500}:
+            return Deletion.CHANGED
+        raise
+    if response.status_code == 412:
+        return Deletion.CHANGED
+    if response.status_code == 404:
+        if is_absence(response):
+            return Deletion.GONE
+        msg = f"{method} {HEADERS}: 404 {client.explain(response)}"
+        raise Refused(msg, status=404, request_id=client.request_id(response))
+    return Deletion.DONE

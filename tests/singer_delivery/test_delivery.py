@@ -23,7 +23,7 @@ from singer_delivery.errors import (
     SetupError,
     Unavailable,
 )
-from singer_delivery.ledger import Ledger
+from singer_delivery.ledger import Intended, Ledger
 
 from tests.singer_delivery.fake_system import (
     Crash,
@@ -50,15 +50,32 @@ class WatchedLedger(Ledger):
 
     event: Callable[[str], None] = staticmethod(lambda _: None)
 
-    def intend(self, stream: str, intents: Sequence[Document], run_id: str) -> None:
+    def intend(
+        self,
+        stream: str,
+        intents: Sequence[Document],
+        run_id: str,
+        *,
+        seen: Mapping[str, int] | None = None,
+    ) -> Intended:
         self.event("about to intend")
-        super().intend(stream, intents, run_id)
+        intended = super().intend(stream, intents, run_id, seen=seen)
         self.event("intended")
+        return intended
 
-    def settle(self, stream: str, document: Document, outcome: Outcome, run_id: str) -> None:
+    def settle(
+        self,
+        stream: str,
+        document: Document,
+        outcome: Outcome,
+        run_id: str,
+        *,
+        fence: int | None = None,
+    ) -> bool:
         self.event(f"about to settle {document.key}")
-        super().settle(stream, document, outcome, run_id)
+        done = super().settle(stream, document, outcome, run_id, fence=fence)
         self.event(f"settled {document.key}")
+        return done
 
 
 @dataclass

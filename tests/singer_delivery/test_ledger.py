@@ -135,6 +135,7 @@ def test_everything_told_about_a_document_comes_back(ledger_url: str) -> None:
             sequence=int(now.timestamp() * 1000),
             run_id="run-1",
             settled_at=now,
+            revision=2,
         )
 
 
@@ -518,7 +519,7 @@ def test_a_new_ledger_is_one_line_in_the_log(tmp_path: Path) -> None:
     _, log = process.communicate(timeout=60)
     assert (process.returncode, log.splitlines()) == (
         0,
-        ["singer_delivery.database ledger: schema (new) -> 0002"],
+        ["singer_delivery.database ledger: schema (new) -> 0003"],
     )
 
 

@@ -330,16 +330,63 @@ def test_a_newer_settlement_is_told_though_positions_start_anew(
     assert totals(sandbox)[-1] == 1160
 
 
-def test_with_the_ledger_lost_the_latest_total_is_the_last_word(
+def test_with_the_ledger_lost_an_earlier_total_is_not_told_after_a_later_one(
     sandbox: Sandbox, pay: Pay, transferred: PutInvoices, tmp_path: Path
 ) -> None:
     transferred("i1")
     pay(THREE[1])  # the first one never arrived
-    run = pay(*THREE[:2], ledger_url=f"sqlite:///{tmp_path}/other.db")
-    assert run.statuses == ["delivered", "delivered"]
-    assert totals(sandbox) == [Decimal("800.50"), 500, Decimal("800.50")]
-    again = pay(*THREE[:2], ledger_url=f"sqlite:///{tmp_path}/other.db")
-    assert again.statuses == ["unchanged", "unchanged"]
+    for _ in range(2):
+        run = pay(*THREE[:2], ledger_url=f"sqlite:///{tmp_path}/other.db")
+        assert run.statuses == ["unchanged", "unchanged"]
+    assert totals(sandbox) == [Decimal("800.50")]
+    assert pay(THREE[2], ledger_url=f"sqlite:///{tmp_path}/other.db").statuses == ["delivered"]
+
+
+#: The second payment was made before the first and settled after it; the third takes one back.
+EARLY = part(2, 300.5, 800.5, payment_date="2026-01-31")
+BACK = part(3, -500, 300.5, is_reversal=True, reversal_voucher="APPM000300")
+
+
+def test_with_the_ledger_lost_the_latest_total_is_the_last_word(
+    sandbox: Sandbox, pay: Pay, transferred: PutInvoices, tmp_path: Path
+) -> None:
+    """Where dates and totals do not tell the order, all is told again, in order."""
+    transferred("i1")
+    pay(BACK)
+    run = pay(THREE[0], EARLY, BACK, ledger_url=f"sqlite:///{tmp_path}/other.db")
+    assert run.error is None
+    assert totals(sandbox)[-1] == Decimal("300.50")
+    again = pay(THREE[0], EARLY, BACK, ledger_url=f"sqlite:///{tmp_path}/other.db")
+    assert again.statuses == ["unchanged"] * 3
+
+
+def test_a_run_that_died_after_an_earlier_payment_of_a_lost_ledger_is_put_right(
+    sandbox: Sandbox, pay: Pay, transferred: PutInvoices, tmp_path: Path
+) -> None:
+    transferred("i1")
+    pay(BACK)
+    pay(THREE[0], ledger_url=f"sqlite:///{tmp_path}/other.db")
+    assert totals(sandbox) == [Decimal("300.50"), 500]
+
+    pay(THREE[0], EARLY, BACK, ledger_url=f"sqlite:///{tmp_path}/other.db")
+
+    assert totals(sandbox)[-1] == Decimal("300.50")
+
+
+def test_another_run_tells_an_earlier_payment_late(
+    sandbox: Sandbox, pay: Pay, transferred: PutInvoices, tmp_path: Path
+) -> None:
+    """Two ledgers; the second one knows of the first payment alone."""
+    transferred("i1")
+    other = f"sqlite:///{tmp_path}/other.db"
+    pay(THREE[0], ledger_url=other)
+    pay(*THREE)
+
+    run = pay(THREE[1], ledger_url=other)
+
+    assert run.statuses == ["unchanged"]
+    assert totals(sandbox) == [500, Decimal("800.50"), 1160]
+    assert pay(*THREE, ledger_url=other).statuses == ["unchanged"] * 3
     assert len(told(sandbox)) == 3
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from singer_delivery.document import Document, Entry, Outcome, Status
+from singer_delivery.exchanges import Exchange
 from singer_delivery.ledger import Ledger
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,10 @@ class Book:
                 self.tally[entry.stream, Status.ACCEPTED] -= 1
             self._count(entry.stream, outcome)
             self._tell(entry.stream, str(entry), entry.detail, outcome)
+
+    def exchanged(self, stream: str, exchanges: Sequence[Exchange], documents: int) -> None:
+        """Commit to the audit trail what was sent and answered for so many documents."""
+        self.ledger.note_exchanges(stream, exchanges, {"documents": documents}, self.run_id)
 
     def not_sent(self, stream: str, documents: Sequence[Document], reason: str) -> None:
         """Commit that documents are certainly not in the target; one line for all of them."""

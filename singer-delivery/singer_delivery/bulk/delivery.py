@@ -24,9 +24,11 @@ from singer_delivery.bulk.sending import STOPPED, Sending, Shipment
 from singer_delivery.bulk.spool import Spool
 from singer_delivery.bulk.summary import summary
 from singer_delivery.bulk.vanished import Limits, Vanishing, withdrawals
+from singer_delivery.delivery import CLAIM_GLANCE
 from singer_delivery.document import Document, Outcome, Status
-from singer_delivery.errors import SetupError
+from singer_delivery.errors import Busy, SetupError
 from singer_delivery.ledger import Ledger
+from singer_delivery.runs import words
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +57,7 @@ class BulkDelivery:
         self.options = options = options or BulkOptions()
         self._courier_for = courier_for
         self._stopping = stopping
+        self._sleep = sleep
         self._unreadable = unreadable
         self._couriers: dict[str, BulkCourier] = {}
         self._complete: set[str] = set()
@@ -108,11 +111,16 @@ class BulkDelivery:
         """Note that a source was crawled whole: what it did not show has vanished from it."""
         self._complete.add(source)
 
-    def begin(self, stream: str) -> BulkCourier:
-        """Take up a resource: settle what an earlier run left open. Raises SetupError."""
+    def begin(self, stream: str, *, patient: bool = True) -> BulkCourier:
+        """Take up a resource: settle what an earlier run left open.
+
+        Raises SetupError, and Busy where another run delivers it: `patient`, after a while.
+        """
         if stream in self._couriers:
             return self._couriers[stream]
-        courier = self._couriers[stream] = self._courier_for(stream)
+        courier = self._courier_for(stream)
+        self._claim(stream, self.options.claim_wait if patient else 0)
+        self._couriers[stream] = courier
         reason = "an interrupted run did not get to its outcome; it is sent when offered again"
         if left := self.ledger.abandon(stream, reason, self._book.run_id):
             logger.info("%s: %d left by an interrupted run: %s", stream, left, reason)
@@ -123,6 +131,24 @@ class BulkDelivery:
         else:
             self._settle_unasked(stream)
         return courier
+
+    def _claim(self, stream: str, patience: float) -> None:
+        """Wait until no other run delivers the resource: the later of two requests would win.
+
+        Raises Busy.
+        """
+        waited = 0.0
+        while other := self.ledger.claim(stream, self._book.run_id):
+            if self._stopping() or waited >= patience:
+                msg = (
+                    f"{stream} is delivered by {words(other)} at this moment; nothing of this run "
+                    "was lost: start it again when that one is done"
+                )
+                raise Busy(msg)
+            if not waited:
+                logger.info("%s: waiting for %s", stream, words(other))
+            self._sleep(CLAIM_GLANCE)
+            waited += CLAIM_GLANCE
 
     @property
     def pending(self) -> bool:
@@ -229,9 +255,9 @@ class BulkDelivery:
 
     def _known_courier(self, stream: str) -> BulkCourier | None:
         try:
-            return self.begin(stream)
-        except SetupError:
-            return None  # delivered in another way, or not any more
+            return self.begin(stream, patient=False)
+        except (SetupError, Busy):
+            return None  # delivered in another way, not any more, or by another run
 
     def _settle_unasked(self, stream: str) -> None:
         delivered = Outcome(Status.DELIVERED)

@@ -16,6 +16,7 @@ class BulkOptions:
     from their source are withdrawn when `withdraw` is set and no more than `vanish_floor` or
     `vanish_limit_percent` of those held are missing. Unchanged content that was rejected is sent
     at most `max_tries` times, over all runs. Without `confirm`, what is accepted is delivered.
+    A resource that another run delivers is waited for, `claim_wait` long.
     """
 
     connections: int = 8
@@ -26,6 +27,7 @@ class BulkOptions:
     vanish_floor: int = 20
     withdraw: bool = True
     max_tries: int = 5
+    claim_wait: float = 300.0
 
     def __post_init__(self) -> None:
         if min(self.connections, self.max_sends, self.max_tries) < 1 or self.confirm_wait < 0:

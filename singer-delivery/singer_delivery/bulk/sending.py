@@ -7,7 +7,7 @@ import itertools
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,15 +16,18 @@ from singer_delivery.bulk.book import Book
 from singer_delivery.bulk.confirming import GLANCE, Confirming
 from singer_delivery.bulk.courier import BulkCourier, Receipt, RecordRefusal
 from singer_delivery.bulk.crew import Crew
+from singer_delivery.delivery import OVERDUE
 from singer_delivery.document import Document, Outcome, Status
 from singer_delivery.errors import (
     ApiError,
     DeliveryError,
     InDoubt,
+    LedgerError,
     Refused,
     Rejected,
     Unavailable,
 )
+from singer_delivery.exchanges import Exchange, recorded
 
 logger = logging.getLogger(__name__)
 
@@ -62,11 +65,25 @@ class Shipment:
         """Return a shipment of some of its documents."""
         return replace(self, documents=documents, sends=0)
 
-    def go(self) -> Receipt:
-        """Make the request; runs in a thread."""
-        if self.withdraws:
-            return self.courier.withdraw(self.documents[0])
-        return self.courier.send(self.documents)
+    def go(self) -> Landed:
+        """Make the request and take note of its exchanges; runs in a thread."""
+        with recorded() as exchanges:
+            try:
+                if self.withdraws:
+                    receipt = self.courier.withdraw(self.documents[0])
+                else:
+                    receipt = self.courier.send(self.documents)
+            except DeliveryError as error:
+                return Landed(error, exchanges)
+            return Landed(receipt, exchanges)
+
+
+@dataclass(frozen=True)
+class Landed:
+    """What came of a request, and the attempts that it took."""
+
+    result: Receipt | DeliveryError
+    exchanges: Sequence[Exchange]
 
 
 @dataclass
@@ -103,7 +120,13 @@ class Sending:
     @property
     def halted(self) -> bool:
         """Nothing new is to be started."""
-        return self.fatal is not None or self.stopping()
+        return self.fatal is not None or self.stopping() or not self._in_charge()
+
+    def _in_charge(self) -> bool:
+        """Tell whether this run's claims hold; without them, going on makes no sense."""
+        if not self.book.ledger.in_charge:
+            self.fatal = self.fatal or LedgerError(OVERDUE)
+        return self.fatal is None
 
     def run(self, shipments: Iterator[Shipment]) -> None:
         """Send these; every document that was launched ends with an outcome.
@@ -164,27 +187,28 @@ class Sending:
 
         self.crew.submit(land, shipment.go)
 
-    def _land(self, shipment: Shipment, future: Future[Any]) -> None:
+    def _land(self, shipment: Shipment, future: Future[Landed]) -> None:
         self._flying -= 1
         self._bytes -= shipment.size
-        try:
-            receipt = future.result()
-        except (Refused, Rejected) as error:
+        landed = future.result()
+        self.book.exchanged(shipment.stream, landed.exchanges, len(shipment.documents))
+        result = landed.result
+        if isinstance(result, Receipt):
             self._outage = 0
-            named = error.culprits if isinstance(error, RecordRefusal) else {}
-            self._refused(shipment, error, named)
-        except InDoubt as error:
-            self._lost(shipment, error)
-        except Unavailable as error:
-            self.book.not_sent(shipment.stream, shipment.documents, str(error))
-            self._count_outage(error)
-        except DeliveryError as error:
-            # Credentials, settings, a foreign address: the same for every other request.
-            self.book.not_sent(shipment.stream, shipment.documents, str(error))
-            self.fatal = self.fatal or error
+            self._accepted(shipment, result)
+        elif isinstance(result, Refused | Rejected):
+            self._outage = 0
+            named = result.culprits if isinstance(result, RecordRefusal) else {}
+            self._refused(shipment, result, named)
+        elif isinstance(result, InDoubt):
+            self._lost(shipment, result)
+        elif isinstance(result, Unavailable):
+            self.book.not_sent(shipment.stream, shipment.documents, str(result))
+            self._count_outage(result)
         else:
-            self._outage = 0
-            self._accepted(shipment, receipt)
+            # Credentials, settings, a foreign address: the same for every other request.
+            self.book.not_sent(shipment.stream, shipment.documents, str(result))
+            self.fatal = self.fatal or result
 
     def _accepted(self, shipment: Shipment, receipt: Receipt) -> None:
         self._taken.add(shipment.stream)

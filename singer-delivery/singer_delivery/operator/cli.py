@@ -1,0 +1,72 @@
+"""`singer-delivery`: the operator's command line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from singer_delivery.errors import DeliveryError
+from singer_delivery.operator.access import DEFAULT_URL, URL_VARIABLES, Desk
+from singer_delivery.operator.deciding import approve, four_eyes, requests
+from singer_delivery.operator.erasing import erase
+from singer_delivery.operator.exporting import export
+from singer_delivery.operator.listing import list_documents
+from singer_delivery.operator.proving import anchor, verify
+from singer_delivery.operator.replaying import replay
+from singer_delivery.operator.showing import payload, show
+from singer_delivery.operator.working import claims, list_runs, release
+
+
+class PlainGroup(click.Group):
+    """Prints a DeliveryError as one line and exits with 1, instead of a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except DeliveryError as error:
+            raise click.ClickException(" ".join(str(error).split())) from None
+
+
+@click.group(cls=PlainGroup)
+@click.option(
+    "--ledger-url",
+    envvar=URL_VARIABLES,
+    default=DEFAULT_URL,
+    show_default=True,
+    help="The ledger_url of the plugins.",
+)
+@click.version_option(package_name="singer-delivery")
+@click.pass_context
+def main(ctx: click.Context, ledger_url: str) -> None:
+    """Look at the ledger of deliveries, prove it, and put right what is stuck."""
+    ctx.obj = desk = Desk(ledger_url)
+    ctx.call_on_close(desk.close)
+
+
+for command in (
+    list_documents,
+    show,
+    payload,
+    verify,
+    anchor,
+    export,
+    replay,
+    release,
+    four_eyes,
+    requests,
+    approve,
+    erase,
+    list_runs,
+    claims,
+):
+    main.add_command(command)
+
+try:
+    from singer_delivery.operator.live_commands import rebuild, reconcile
+except ImportError:
+    pass
+else:
+    main.add_command(rebuild)
+    main.add_command(reconcile)

@@ -1,0 +1,146 @@
+"""The command `list`: documents by status, entity, vendor, date."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import click
+
+from singer_delivery.operator.access import Desk
+from singer_delivery.operator.filters import Filter, filter_options
+from singer_delivery.operator.masking import mask_ibans
+from singer_delivery.operator.queries import Listed, find
+from singer_delivery.operator.rendering import cell, columns, moment
+
+TABLE_LIMIT = 50
+HEADER = (
+    "changed (UTC)",
+    "status",
+    "stream",
+    "entity",
+    "vendor",
+    "number",
+    "amount",
+    "key",
+    "what",
+)
+FIELDS = (
+    "system",
+    "stream",
+    "key",
+    "status",
+    "changed_at",
+    "legal_entity",
+    "vendor",
+    "number",
+    "amount",
+    "remote_key",
+    "request_id",
+    "attempts",
+    "run_id",
+    "reason",
+)
+
+
+@click.command("list")
+@filter_options()
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "jsonl"]),
+    default="table",
+    help="Table for people, the others for programs.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    default=None,
+    help=f"At most so many; 0 for all. A table has {TABLE_LIMIT} unless told otherwise.",
+)
+@click.option("--exit-code", is_flag=True, help="Exit with 1 when there is any, for monitors.")
+@click.pass_obj
+def list_documents(
+    desk: Desk, *, chosen: Filter, form: str, limit: int | None, exit_code: bool
+) -> None:
+    """List documents, those that changed last first."""
+    limit = (TABLE_LIMIT if form == "table" else 0) if limit is None else limit
+    with desk.reading() as connection:
+        found = find(connection, chosen)
+        shown = itertools.islice(found, limit or None)
+        count = _print(shown, form)
+        more = sum(1 for _ in found)
+    if more:
+        click.echo(f"{more} more; --limit 0 shows all", err=True)
+    elif not count and form == "table":
+        click.echo("no document is like that", err=True)
+    if exit_code and count:
+        raise click.exceptions.Exit(1)
+
+
+def _print(shown: Iterable[Listed], form: str) -> int:
+    """Print documents and return how many there were."""
+    if form == "table":
+        rows = [_row(document) for document in shown]
+        for line in columns(HEADER, rows) if rows else []:
+            click.echo(line)
+        return len(rows)
+    printed = 0
+    for printed, line in enumerate(lines(map(facts, shown), FIELDS, form), start=1):  # noqa: B007
+        click.echo(line)
+    return printed - (form == "csv")
+
+
+def _row(document: Listed) -> tuple[str, ...]:
+    return (
+        moment(document.at),
+        document.status.replace("_", " "),
+        document.stream,
+        document.entity,
+        document.vendor,
+        document.number,
+        document.amount,
+        document.key,
+        mask_ibans(document.reason) or (f"as {document.remote_key}" if document.remote_key else ""),
+    )
+
+
+def facts(document: Listed) -> dict[str, Any]:
+    """Return a document for a program, under the names of FIELDS."""
+    return {
+        "system": document.system,
+        "stream": document.stream,
+        "key": document.key,
+        "status": document.status,
+        "changed_at": document.at or None,
+        "legal_entity": document.entity,
+        "vendor": document.vendor,
+        "number": document.number,
+        "amount": document.amount,
+        "remote_key": document.remote_key,
+        "request_id": document.request_id,
+        "attempts": document.attempts,
+        "run_id": document.run_id,
+        "reason": mask_ibans(document.reason),
+    }
+
+
+def lines(rows: Iterable[dict[str, Any]], fields: tuple[str, ...], form: str) -> Iterator[str]:
+    """Yield rows as JSON lines, or as CSV with a header in which no cell is a formula."""
+    if form == "jsonl":
+        yield from (json.dumps(row, ensure_ascii=False) for row in rows)
+        return
+    yield _csv(fields)
+    for row in rows:
+        yield _csv("" if row[name] is None else cell(str(row[name])) for name in fields)
+
+
+def _csv(values: Iterable[str]) -> str:
+    # Only what is part of the line terminator is quoted by csv.
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\r\n").writerow(values)
+    return line.getvalue().removesuffix("\r\n")

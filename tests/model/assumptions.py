@@ -1,0 +1,15 @@
+"""What the model leaves out because the product does not hold it; each is a limit to be named.
+
+Set one to False to see the model find the shortest way to break the promise.
+"""
+
+from __future__ import annotations
+
+#: A transfer response names no version: told late, it answers a version that Basware has by then.
+#: So nobody changes an invoice between its delivery and its answer, no operator sends an older
+#: version of one that waits, and no second ledger tells outcomes of versions gone by.
+ANSWERED_BEFORE_CHANGED = True
+
+#: With the ledger goes what was not told yet, and no bookmark offers it again: whoever loses the
+#: ledger runs invoices from nothing next (or rebuilds the ledger from both systems).
+LOST_LEDGER_STARTS_OVER = True
