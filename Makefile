@@ -3,7 +3,7 @@ PYTHON ?= python3
 UV := .uv/bin/uv
 RUN := $(UV) run --no-sync
 
-.PHONY: help install demo test lint format types docs clean
+.PHONY: help install demo test crash lint format types docs clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -24,6 +24,10 @@ demo: .venv/.installed  ## Run the whole pipeline against the sandbox and reconc
 
 test: .venv/.installed  ## Run the tests
 	$(RUN) pytest -n 2 --dist loadfile
+
+crash: .venv/.installed  ## Kill every step of a run, one after the other, and count what both systems hold (about an hour)
+	$(RUN) python -m tests.crash all
+	$(RUN) python -m tests.model --steps 20000
 
 lint: .venv/.installed  ## Check style
 	$(RUN) ruff format --check .

@@ -92,8 +92,14 @@ class Delivery:
     _skipped: dict[str, str] = field(default_factory=dict)
     # Revisions of all entries that were known when the current wave was surveyed.
     _seen: dict[str, int] = field(default_factory=dict)
+    _flying: dict[Future[_Landed], Document] = field(default_factory=dict)
     # Revisions of the documents that are this run's own.
     _fences: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def in_flight(self) -> list[str]:
+        """The documents that are being sent at this moment, in words."""
+        return [str(document) for document in list(self._flying.values())]
 
     def settle_leftovers(self) -> None:
         """Read back what an earlier run left in doubt, before anything new is sent."""
@@ -353,7 +359,7 @@ class Delivery:
         doubtful: list[Document] = []
         outage = _Outage()
         with ThreadPoolExecutor(self.options.connections) as pool:
-            flying: dict[Future[_Landed], Document] = {}
+            flying = self._flying
             while True:
                 while len(flying) < self.options.connections and not self._halted(outage):
                     following = next(queue, None)

@@ -108,6 +108,19 @@ class Case:
         return self.ledger is not None and self.ledger.is_held
 
     @property
+    def is_ours(self) -> bool:
+        """Whether we had to do with it: the ledger knows it, or a system says so, or it waits.
+
+        What was transferred or refused in another way, as before we came, is none of ours.
+        """
+        if self.ledger or self.told or self.receiver:
+            return True
+        source = self.source
+        if source is None or source.state is State.OTHER:
+            return False
+        return source.state is State.WAITING or bool(source.detail.get("ours"))
+
+    @property
     def is_open(self) -> bool:
         """Whether it has no outcome in the ledger yet."""
         return self.ledger is not None and self.ledger.status.value in UNSETTLED
@@ -126,7 +139,9 @@ class Judge:
     now: datetime
 
     def differences(self, case: Case) -> Iterator[Difference]:
-        """Yield what does not agree about a document."""
+        """Yield what does not agree about a document; nothing about one that is none of ours."""
+        if not case.is_ours:
+            return
         for kind, words in self._of(case):
             yield Difference(kind, case.document_id, case.legal_entity, case.number, words)
 
@@ -237,13 +252,11 @@ class Judge:
         elif source is None:
             return
         elif source.state in CONFIRMED:
-            if row is not None or source.reference or source.detail.get("answered"):
-                place = f" as {source.reference}" if source.reference else ""
-                yield (
-                    Kind.UNFOUNDED,
-                    f"{self.source} has it as transferred{place}, and {self.receiver} does not "
-                    "hold it",
-                )
+            place = f" as {source.reference}" if source.reference else ""
+            yield (
+                Kind.UNFOUNDED,
+                f"{self.source} has it as transferred{place}, and {self.receiver} does not hold it",
+            )
         elif source.state is State.WAITING:
             yield from self._waiting(case, source)
 

@@ -90,7 +90,7 @@ class ApiSession:
 
     def _new_session(self) -> requests.Session:
         session = requests.Session()
-        adapter = HTTPAdapter(pool_connections=4, pool_maxsize=self.options.connections)
+        adapter = HTTPAdapter(pool_maxsize=self.options.connections)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         # No cookie is kept: load-balancer affinity would pin all work to one server

@@ -48,7 +48,7 @@ from singer_delivery.document import (
     Status,
 )
 from singer_delivery.exchanges import Exchange
-from singer_delivery.operator.identity import describe
+from singer_delivery.identity import describe
 from singer_delivery.payloads import SingerStream
 from singer_delivery.runs import Lease, Run
 from singer_delivery.schema import claims, documents, storable_text

@@ -88,13 +88,18 @@ class ErrorTable:
 def untrusted(error: requests.RequestException) -> bool:
     """Tell whether the server's certificate is not trusted, which asking again does not change."""
     reason = _reason(error)
-    cause = reason.args[0] if isinstance(reason, urllib3.exceptions.SSLError) else None
-    return isinstance(cause, ssl.SSLCertVerificationError)
+    return isinstance(reason, urllib3.exceptions.SSLError) and isinstance(
+        _first(reason), ssl.SSLCertVerificationError
+    )
 
 
 def _reason(error: requests.RequestException) -> object:
-    cause = error.args[0] if error.args else None
+    cause = _first(error)
     return getattr(cause, "reason", cause)
+
+
+def _first(error: Exception) -> object:
+    return error.args[0] if error.args else None
 
 
 def never_sent(error: requests.RequestException) -> bool:
@@ -117,5 +122,4 @@ def _handshake_failed(error: urllib3.exceptions.SSLError) -> bool:
     # A TLS connection that breaks after the request was sent is an SSLError too (unexpected end,
     # bad record). Only a certificate that is not trusted, or a context that cannot be set up,
     # proves that nothing was sent.
-    cause = error.args[0] if error.args else None
-    return isinstance(cause, ssl.SSLCertVerificationError | urllib3.exceptions.SSLError)
+    return isinstance(_first(error), ssl.SSLCertVerificationError | urllib3.exceptions.SSLError)

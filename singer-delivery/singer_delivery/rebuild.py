@@ -269,7 +269,8 @@ def _of(rows: dict[str, Row], booking: Booking) -> list[Row]:
 
 
 def _is_rejected(case: Case) -> bool:
-    return not case.receiver and case.source is not None and case.source.state is State.FAILED
+    failed = case.source is not None and case.source.state is State.FAILED
+    return failed and case.is_ours and not case.receiver
 
 
 def _chunks(cases: Iterable[Case]) -> Iterator[list[Case]]:

@@ -70,7 +70,8 @@ def _sums() -> Sums:
 class Reconciliation:
     """Sums by (legal entity, currency, day), the differences, and what could not be seen.
 
-    `foreign`: how many invoices of the receiver are none of ours.
+    `foreign`: how many invoices of the receiver are none of ours; `others`: how many documents of
+    the source had their way without us, and are in no sum.
     """
 
     sums: dict[Group, Sums] = field(default_factory=lambda: defaultdict(_sums))
@@ -78,6 +79,7 @@ class Reconciliation:
     notes: list[str] = field(default_factory=list)
     documents: int = 0
     foreign: int = 0
+    others: int = 0
 
     @property
     def agrees(self) -> bool:
@@ -133,7 +135,7 @@ class Matcher:
 
     def _number(self, case: Case) -> None:
         said = case.ledger if case.is_delivered else case.source
-        confirmed = case.source is not None and case.source.state in CONFIRMED
+        confirmed = case.is_ours and case.source is not None and case.source.state in CONFIRMED
         if said is None or not said.number or not (case.is_delivered or confirmed):
             return
         natural = natural_of(said.legal_entity, said.vendor, said.number)
@@ -191,11 +193,15 @@ class Inquiry:
         result.foreign = self._take_receiver(
             self.receiver.books(self.window.since, self.window.until)
         )
-        self._look_again([case for case in self._cases.values() if _differs(judge, case)], result)
+        self._look_again(self._doubtful(judge), result)
         for case in self._cases.values():
-            if self.window.holds(case.day) and _concerns(case):
+            if not self.window.holds(case.day):
+                continue
+            if case.is_ours:
                 _count(case, result)
                 result.differences += judge.differences(case)
+            elif case.source is not None:
+                result.others += case.source.state is not State.OTHER
         result.differences += [
             judge.unsettled(row)
             for row in self.books.unsettled.values()
@@ -298,17 +304,6 @@ def _add(case: Case, booking: Booking) -> None:
             case.receiver[index] = booking
             return
     case.receiver.append(booking)
-
-
-def _differs(judge: Judge, case: Case) -> bool:
-    return next(judge.differences(case), None) is not None
-
-
-def _concerns(case: Case) -> bool:
-    """Tell whether it is a document that we move, and not one that only was looked for."""
-    return bool(
-        case.ledger or case.receiver or (case.source and case.source.state is not State.OTHER)
-    )
 
 
 def _sought(case: Case) -> Sought:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import sys
@@ -245,18 +246,22 @@ class DeliveryTarget(PlainErrors, Target):
 
     @property
     def versions(self) -> dict[str, str]:
-        """What decides on the outcomes of a run: the versions of code and settings."""
+        """What decides on the outcomes of a run: the versions of code, settings and mapping."""
         secrets = {
             name
             for name, schema in self.config_jsonschema["properties"].items()
             if schema.get("secret")
         }
         settings = {name: value for name, value in self.config.items() if name not in secrets}
-        return {
+        found = {
             "version": self.plugin_version,
             "singer_delivery": version("singer-delivery"),
             "settings": fingerprint(settings),
         }
+        mapping = Path(self.config.get("mapping_file") or "")
+        if mapping.is_file():
+            found["mapping"] = hashlib.sha256(mapping.read_bytes()).hexdigest()
+        return found
 
     @cached_property
     def bulk(self) -> BulkDelivery:
@@ -281,7 +286,13 @@ class DeliveryTarget(PlainErrors, Target):
     def begin(self, delivery: Delivery) -> None:
         """Take up a stream: settle what an earlier run left in doubt before anything is sent."""
         self._deliveries.append(delivery)
-        delivery.settle_leftovers()
+        self._delivering = True
+        try:
+            delivery.settle_leftovers()
+        finally:
+            self._delivering = False
+        if PROCESS.requested:
+            self._stop()
 
     def deliver(self, delivery: Delivery, records: Iterable[Mapping[str, Any]]) -> None:
         """Run one batch, and hold back the STATE when a document got no outcome."""
@@ -484,23 +495,30 @@ class DeliveryTarget(PlainErrors, Target):
         The SDK would drain every sink from inside the interrupted batch and then emit a STATE
         that covers it.
         """
-        first = not PROCESS.requested
-        insisted = PROCESS.request()
-        if insisted:
-            self._give_up("told to stop once more")
-        if first:
-            grace = self.config["grace_seconds"]
-            self.logger.warning(
-                "%s: finishing what is in flight, within %d s", signal.Signals(signum).name, grace
-            )
-            PROCESS.grace(grace, lambda: self._give_up(f"the grace of {grace} s is over"))
+        if PROCESS.requested:
+            # Mostly an echo of the first: on Ctrl-C the terminal signals all, and Meltano again.
+            if PROCESS.request():
+                self._give_up("told to stop once more")
+            return
+        PROCESS.request()
+        grace = self.config["grace_seconds"]
+        PROCESS.grace(grace, lambda: self._give_up(f"the grace of {grace} s is over"))
+        self.logger.warning(
+            "%s: finishing what is in flight, within %d s", signal.Signals(signum).name, grace
+        )
         if not self._delivering:
             self._stop()
 
     def _give_up(self, why: str) -> None:
         """End at once: what is in flight stays in doubt, in the ledger, for the next run."""
-        os.write(2, f"{self.name}: {why}; the next run reads back what is in flight\n".encode())
-        os._exit(1)
+        try:
+            flying = [name for delivery in self._deliveries for name in delivery.in_flight]
+            which = f" ({', '.join(flying)})" if flying else ""
+            words = f"{self.name}: {why}; the next run reads back what is in flight{which}"
+            # Not through the logger, whose lock the interrupted code may hold.
+            os.write(2, f"{words}\n".encode())
+        finally:
+            os._exit(1)
 
     def _stop(self) -> None:
         self._sum_up()

@@ -16,7 +16,9 @@ from singer_delivery.errors import AccessDenied, ApiError, SetupError, Unavailab
 from singer_delivery.failures import describe_failure
 from singer_delivery.http import HttpOptions
 from singer_delivery.origin import Origin
+from singer_delivery.stopping import PROCESS
 from singer_delivery.tokens import Token
+from urllib3 import BaseHTTPResponse
 from urllib3.util.retry import Retry
 
 PUBLIC_AUTHORITY = "https://login.microsoftonline.com"
@@ -135,6 +137,21 @@ class EntraTokens:
         )
 
 
+class StoppableRetry(Retry):
+    """Retries whose waits end when the run is to stop."""
+
+    def sleep_for_retry(self, response: BaseHTTPResponse) -> bool:
+        """Wait as long as the server asks for; False where it asks for nothing."""
+        seconds = self.get_retry_after(response)
+        if seconds:
+            PROCESS.sleep(seconds)
+        return bool(seconds)
+
+    def _sleep_backoff(self) -> None:
+        if (seconds := self.get_backoff_time()) > 0:
+            PROCESS.sleep(seconds)
+
+
 class TokenHttp:
     """The HTTP client that MSAL asks through: our CA, our timeouts, a few retries.
 
@@ -143,7 +160,7 @@ class TokenHttp:
 
     def __init__(self, options: HttpOptions) -> None:
         self._options = options
-        self._retries = Retry(
+        self._retries = StoppableRetry(
             total=min(3, options.max_attempts - 1),
             other=0,  # a certificate that is not trusted stays so
             backoff_factor=0.5,

@@ -65,16 +65,17 @@ class ChangesetSender:
             failures += not wait
             if failures >= limits.max_attempts or throttled > limits.max_throttle_wait:
                 break
-            if again:
-                self._pause(wait, failures)
+            if again and not self._pause(wait, failures):
+                break  # the run is stopping: what was refused for now stays so
             pending = again
         return [results[number] for number in range(len(changesets))]
 
-    def _pause(self, wait: float, failures: int) -> None:
+    def _pause(self, wait: float, failures: int) -> bool:
+        """Wait before another try; False where a stop has cut it short."""
         if wait:
             self.session.gate.close_for(wait)  # every worker keeps quiet, not this one alone
-        else:
-            self.session.sleep(backoff(failures, cap=self.session.options.max_backoff))
+            return True
+        return self.session.pause(backoff(failures, cap=self.session.options.max_backoff))
 
     def _once(self, changesets: list[Changeset]) -> list[Judgement]:
         if sum(len(changeset.operations) for changeset in changesets) > MAX_OPERATIONS:

@@ -6,6 +6,7 @@ Its list has no filter for days: what was not touched since long before a day is
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -57,6 +58,7 @@ def open_live(config: Mapping[str, Any]) -> BaswareLive:
         target.client_for(READING),
         target.mapping,
         source_system=target.config.get("source_system") or "",
+        connections=target.config["max_connections"],
     )
 
 
@@ -67,9 +69,15 @@ class BaswareLive(Source):
     title = "Basware"
 
     def __init__(
-        self, client: BaswareClient, mapping: ApMapping, *, source_system: str = ""
+        self,
+        client: BaswareClient,
+        mapping: ApMapping,
+        *,
+        source_system: str = "",
+        connections: int = LOOKS,
     ) -> None:
         super().__init__()
+        self._looks = min(LOOKS, connections)
         self._client = client
         self._mapping = mapping
         self._transfers = TransferResponseCourier(client, source_system=source_system)
@@ -90,7 +98,7 @@ class BaswareLive(Source):
     def look(self, wanted: Sequence[Sought]) -> Iterator[Booking]:
         """Yield these invoices as they are now, those of them that it has."""
         ids = [sought.document_id for sought in wanted]
-        with ThreadPoolExecutor(LOOKS) as pool:
+        with ThreadPoolExecutor(self._looks) as pool:
             for document in pool.map(self._client.document, ids):
                 if document is not None:
                     yield self._booking(document)
@@ -121,8 +129,8 @@ class BaswareLive(Source):
             "updated": moment(document.get("lastUpdated")),
             "version": str(document.get("lastUpdated") or ""),
         }
-        if told:
-            detail["answered"] = True
+        if _is_ours(told):
+            detail["ours"] = True
         if document.get("paymentBlock") is True:
             detail["on_hold"] = True
         return Booking(
@@ -239,6 +247,17 @@ def _held_code(payment: Payment, held: frozenset[str]) -> str:
         return code
     again = (derived_code([code, other]) for other in held)
     return next((each for each in again if each in held), "")
+
+
+def _is_ours(response: Record) -> bool:
+    """Tell whether a response is one of ours, even where no ledger has it.
+
+    Its code is a UUID of version 5, by what it says; whoever makes codes up takes another.
+    """
+    try:
+        return uuid.UUID(str(response.get("externalCode"))).version == 5
+    except ValueError:
+        return False
 
 
 def _latest(found: Sequence[Record]) -> Record:

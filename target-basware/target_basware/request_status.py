@@ -12,6 +12,7 @@ from typing import Any
 
 from singer_delivery.document import Outcome, Status
 from singer_delivery.errors import AccessDenied, ApiError, Refused
+from singer_delivery.stopping import PROCESS
 from tap_basware.client import BaswareClient
 from tap_basware.crawl import stamp
 
@@ -58,7 +59,7 @@ class RequestDesk:
     longest_wait: float = 10.0
     acknowledger: BaswareClient | None = None
     clock: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
+    sleep: Callable[[float], None] = PROCESS.sleep
     slow: bool = False
     #: Why the request status cannot be read at all in this run.
     closed: str = ""
@@ -111,7 +112,7 @@ class RequestDesk:
             if settled is not None:
                 return settled
             left = deadline - self.clock()
-            if left <= 0:
+            if left <= 0 or PROCESS.requested:
                 self.slow = True
                 reason = "accepted; Basware is still processing it"
                 return _accepted(request_id, IN_PROGRESS, reason)

@@ -24,7 +24,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.crash.flow import BY_NAME, HEADER_MODES, NOTHING, Aftermath, Bench
+from tests.crash.hurried import HurriedRunner
 from tests.crash.points import LATE, Point
+from tests.crash.traces import untraced
 from tests.crash.truth import Verdict, judge
 from tests.crash.weaknesses import WEAKNESSES
 from tests.crash.world import build_world
@@ -111,7 +113,7 @@ class Report:
 
     def line(self) -> str:
         """`crash points: 1234, duplicates: 0, …`."""
-        stuck = f", did not go through: {self.stuck}" if self.stuck else ""
+        stuck = f", other troubles: {self.stuck}" if self.stuck else ""
         return f"crash points: {self.points}, {self.verdict}{stuck}"
 
 
@@ -148,6 +150,10 @@ def _bench(trial: Trial) -> Bench:
             patience=2 if late else 0,
             weaknesses=trial.weaknesses,
         )
+        bench.runner = HurriedRunner()
+        # Every process imports the main module again: what that needs is there already.
+        loaded = [name for name in ("pytest", "tests.crash.flow") if name in sys.modules]
+        bench.runner.context.set_forkserver_preload(["tests.crash.hurried", *loaded])
         _benches[key] = bench.__enter__()
     return _benches[key]
 
@@ -161,7 +167,9 @@ def attempt(trial: Trial) -> Result:
     def look() -> list[str]:
         nonlocal found
         found += judge(bench.sandbox, bench.world, final=False, atomic=atomic)
-        return []
+        if trial.aftermath.no_ledger:
+            return []
+        return untraced(bench.sandbox, bench.ledger)
 
     bench.begin()
     try:
@@ -192,6 +200,7 @@ class Harness:
     keep: bool = False
     say: Callable[[str], None] = print
     report: Report = field(default_factory=Report)
+    pool: ProcessPoolExecutor | None = None
 
     @contextmanager
     def open(self) -> Iterator[None]:
@@ -203,9 +212,16 @@ class Harness:
                 mp_context=multiprocessing.get_context("spawn"),
                 initializer=_open_worker,
                 initargs=(Path(folder), self.keep),
-            ) as self._pool,
+            ) as self.pool,
         ):
             yield
+
+    def submit(self, trial: Trial) -> Future[Result]:
+        """Have a worker do a trial."""
+        if self.pool is None:
+            msg = "the harness is not open"
+            raise RuntimeError(msg)
+        return self.pool.submit(attempt, trial)
 
     def trials(self, untouched: Trial) -> list[Trial]:
         """Run the flow untouched once, and return a trial for each event, in their order.
@@ -213,7 +229,7 @@ class Harness:
         There is one more behind the last event of each process. Raises RuntimeError when not even
         the untouched run is right, unless weaknesses are on.
         """
-        result = self._pool.submit(attempt, untouched).result()
+        result = self.submit(untouched).result()
         if not result.good and not untouched.weaknesses:
             raise RuntimeError(result.words())
         points = []
@@ -238,7 +254,7 @@ class Harness:
         while queue or flying:
             stop = enough and len(self.report.failures) >= enough
             while queue and len(flying) < self.workers and not stop:
-                flying.add(self._pool.submit(attempt, queue.pop()))
+                flying.add(self.submit(queue.pop()))
             if not flying:
                 return
             done, flying = wait(flying, return_when=FIRST_COMPLETED)

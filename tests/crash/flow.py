@@ -184,6 +184,11 @@ class Bench:
         """What is kept from run to run, and what is told about them."""
         return self.folder / "run"
 
+    @property
+    def ledger(self) -> Path:
+        """The file of the ledger."""
+        return self.run_folder / "ledger.db"
+
     def lose(self, *, state: bool = False, ledger: bool = False) -> None:
         """Let Meltano's state or the ledger get lost."""
         patterns = {"state-*.json": state, "ledger.db*": ledger}
@@ -285,7 +290,7 @@ class Bench:
             if name.startswith(prefix)
         }
         if plugin != "tap-basware":
-            settings["ledger_url"] = f"sqlite:///{self.run_folder}/ledger.db"
+            settings["ledger_url"] = f"sqlite:///{self.ledger}"
         if plugin == "tap-d365fo":
             settings["metadata_cache"] = str(self.folder / "metadata")
         if plugin.startswith("target-"):

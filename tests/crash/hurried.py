@@ -6,6 +6,8 @@ the JSON schemas of the taps, which are the same in every run.
 
 from __future__ import annotations
 
+import faulthandler
+import sys
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from typing import Any
@@ -18,14 +20,19 @@ from tests.crash.plugins import Command, Runner
 
 #: Seconds between attempts, in place of one and more.
 PAUSE = 0.01
+#: Seconds after which a process that goes round in circles says where, and ends.
+PATIENCE = 60.0
 
 
 class HurriedRunner(Runner):
     """A runner of such processes."""
 
     def __post_init__(self) -> None:
-        # Every child imports the main module, whatever it is: once for all of them.
-        self.context.set_forkserver_preload(["__main__", __name__, plugins.__name__])
+        # Every process imports the main module again, be it of a test or of the command line:
+        # what that needs is there already.
+        mains = ["pytest"] if "pytest" in sys.modules else []
+        names = [plugins.__name__, __name__, "tests.crash.random_runs", *mains]
+        self.context.set_forkserver_preload(names)
 
     def _start(
         self, command: Command, stdin: Connection | None, stdout: Connection
@@ -39,6 +46,7 @@ class HurriedRunner(Runner):
 
 
 def _become(command: Command, stdin: Connection | None, stdout: Connection) -> None:
+    faulthandler.dump_traceback_later(PATIENCE, exit=True)
     vars(http).update(backoff=_pause)
     validator = vars(core)["DEFAULT_JSONSCHEMA_VALIDATOR"]
     validator.check_schema = staticmethod(_trust)

@@ -14,7 +14,6 @@ import random
 import shlex
 import shutil
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -74,6 +73,7 @@ class Result:
         """The command line that does just this once more."""
         words = ["python", "-m", "tests.crash", "random", "--first", str(self.plan.seed)]
         words += ["--seeds", "1", "--keep"]
+        words += ["--edit-waiting"] * self.plan.edits_waiting
         for name in self.weaknesses:
             words += ["--weaken", name]
         return shlex.join(words)
@@ -245,7 +245,9 @@ class Storm:
             self._sandbox.basware.retransfer(invoice_id)
 
     def _is_free(self, document: Mapping[str, Any]) -> bool:
-        """Whether an invoice can be sent out again: Dynamics has not begun to pay it."""
+        """Whether an invoice can be sent out again: it was answered, and nobody began to pay it."""
+        if document["processingStatus"] not in self.plan.editable:
+            return False
         settled = {
             row["Invoice"]
             for row in self._sandbox.d365fo.rows("VendTransBiEntities")
@@ -304,17 +306,17 @@ def _open_worker(folder: Path, weaknesses: tuple[str, ...], keep: bool) -> None:
     atexit.register(bench.__exit__)
 
 
-def attempt(seed: int) -> Result:
+def attempt(seed: int, edits_waiting: bool) -> Result:
     """Do one seed in this process; `_open_worker` has been called."""
     if _bench is None:
         msg = "no bench is open"
         raise RuntimeError(msg)
-    return pass_over(_bench, seed, keep=_keep)
+    return pass_over(_bench, storm.draw(seed, edits_waiting=edits_waiting), keep=_keep)
 
 
-def pass_over(bench: StormBench, seed: int, *, keep: bool = False) -> Result:
-    """Do one seed on a bench and judge it."""
-    begun, plan = time.monotonic(), storm.draw(seed)
+def pass_over(bench: StormBench, plan: Plan, *, keep: bool = False) -> Result:
+    """Do the plan of a seed on a bench and judge it."""
+    begun = time.monotonic()
     done = Storm(bench, plan)
     try:
         done.pass_over()
@@ -374,6 +376,7 @@ def run_seeds(
     *,
     workers: int = 2,
     weaknesses: tuple[str, ...] = (),
+    edits_waiting: bool = False,
     keep: bool = False,
     enough: int = 0,
     seconds: float = 0,
@@ -382,7 +385,7 @@ def run_seeds(
     """Do these seeds; end early after `enough` failures or so many `seconds`, 0 for never."""
     report, begun = Report(), time.monotonic()
     told = begun
-    for result in _results(seeds, workers, weaknesses, keep):
+    for result in _results(seeds, workers, weaknesses, keep, edits_waiting):
         report.add(result)
         now = time.monotonic()
         if not result.good:
@@ -396,7 +399,11 @@ def run_seeds(
 
 
 def _results(
-    seeds: Sequence[int], workers: int, weaknesses: tuple[str, ...], keep: bool
+    seeds: Sequence[int],
+    workers: int,
+    weaknesses: tuple[str, ...],
+    keep: bool,
+    edits_waiting: bool,
 ) -> Iterator[Result]:
     """The results as they come; those under way are waited for when nobody wants more."""
     waiting, flying = list(seeds)[::-1], set[Future[Result]]()
@@ -411,7 +418,7 @@ def _results(
     ):
         while waiting or flying:
             while waiting and len(flying) < workers:
-                flying.add(pool.submit(attempt, waiting.pop()))
+                flying.add(pool.submit(attempt, waiting.pop(), edits_waiting))
             done, flying = wait(flying, return_when=FIRST_COMPLETED)
             for future in done:
                 yield future.result()
@@ -425,6 +432,7 @@ def main(argv: Sequence[str]) -> int:
         range(options.first, options.first + options.seeds),
         workers=options.workers,
         weaknesses=tuple(options.weaken),
+        edits_waiting=options.edit_waiting,
         keep=options.keep,
         enough=options.enough,
         seconds=options.minutes * 60,
@@ -445,12 +453,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--workers", type=int, default=2, help="how many at once")
     parser.add_argument("--enough", type=int, default=0, help="end after so many failed seeds")
     parser.add_argument("--minutes", type=float, default=0, help="end after so many minutes")
+    parser.add_argument(
+        "--edit-waiting",
+        action="store_true",
+        help="let people change invoices also while these wait for their answer",
+    )
     parser.add_argument("--keep", action="store_true", help="keep what failed seeds leave behind")
     parser.add_argument(
         "--weaken", action="append", default=[], choices=sorted(WEAKNESSES), help="break it first"
     )
     return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

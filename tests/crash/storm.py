@@ -37,7 +37,11 @@ class Round:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that follows from a seed. `settings` are the plugins', by plugin."""
+    """Everything that follows from a seed. `settings` are the plugins', by plugin.
+
+    People in Basware change an invoice after it was answered, as P2P has it. `edits_waiting`: also
+    while it waits, so that what became of its earlier version may be told of the later one.
+    """
 
     seed: int
     invoices: int
@@ -47,6 +51,7 @@ class Plan:
     connections: int
     chaos: ChaosPlan
     rounds: tuple[Round, ...]
+    edits_waiting: bool = False
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -60,10 +65,17 @@ class Plan:
             f"{self.chaos.lost_answers:.0%} of the answers lost",
             f"{kills} kills",
         ]
+        words += ["edited while they wait"] * self.edits_waiting
         words += ["state lost"] * any(each.state_lost for each in self.rounds)
         words += ["ledger lost"] * any(each.ledger_lost for each in self.rounds)
         words += ["no duplicate check in Dynamics"] * (not self.duplicate_check)
         return ", ".join(words)
+
+    @property
+    def editable(self) -> frozenset[str]:
+        """The processing statuses of invoices that may be edited."""
+        answered = {"Transferred", "TransferFailed"}
+        return frozenset(answered | {"WaitingForTransfer"} if self.edits_waiting else answered)
 
     @property
     def runners(self) -> int:
@@ -71,7 +83,7 @@ class Plan:
         return 1 if self.offices == OFFICES[0] else 2
 
 
-def draw(seed: int) -> Plan:
+def draw(seed: int, *, edits_waiting: bool = False) -> Plan:
     """The plan of a seed."""
     rng = random.Random(f"storm {seed}")
     offices = rng.choices(OFFICES, (6, 2, 2))[0]
@@ -80,6 +92,7 @@ def draw(seed: int) -> Plan:
     duplicate_check = offices == OFFICES[2] or rng.random() < 0.6
     return Plan(
         seed=seed,
+        edits_waiting=edits_waiting,
         invoices=rng.randint(6, 10),
         mode=rng.choice(MODES),
         offices=offices,

@@ -17,10 +17,17 @@ INVOICES = "vendor_invoices"
 
 @dataclass(frozen=True)
 class Weakness:
-    """What is wrong, in one line, and what makes it so in this process."""
+    """What is wrong, in one line, and what makes it so in this process.
+
+    `shows` matches the points at which it does `damage`, with the outcomes told before the
+    invoices start again where `outcomes_first` says so; where Dynamics numbers the headers.
+    """
 
     words: str
     apply: Callable[[], None]
+    damage: str
+    shows: str
+    outcomes_first: bool = False
 
 
 def _replace(owner: type, **methods: Callable[..., Any]) -> None:
@@ -32,7 +39,7 @@ def _replace(owner: type, **methods: Callable[..., Any]) -> None:
 
 
 def _skip_read_back() -> None:
-    def find(_: InvoiceLookup, keys: Sequence[Any]) -> dict[str, Found]:
+    def find(_: InvoiceLookup, keys: Sequence[Any], **_rest: Any) -> dict[str, Found]:
         return {key.document_id: Found() for key in keys}
 
     def read_back(*_: Any) -> dict[str, Any]:
@@ -93,12 +100,20 @@ WEAKNESSES: Mapping[str, Weakness] = {
     "skip_read_back": Weakness(
         "nothing is looked for in Dynamics, neither before sending nor after a lost answer",
         _skip_read_back,
+        damage="is held 2 times",
+        shows="invoices/target.*unanswered POST /data/VendorInvoiceHeaders",
     ),
     "confirm_before_delivery": Weakness(
         "an invoice counts as delivered as soon as it is about to be sent",
         _confirm_before_delivery,
+        damage="unconfirmed",
+        shows="invoices/target.*before POST /data/VendorInvoiceHeaders",
+        outcomes_first=True,
     ),
     "send_before_intent": Weakness(
-        "the ledger does not know that an invoice is about to be sent", _send_before_intent
+        "the ledger does not know that an invoice is about to be sent",
+        _send_before_intent,
+        damage="the ledger does not know",
+        shows="invoices/target.*unanswered POST /data/VendorInvoiceHeaders",
     ),
 }

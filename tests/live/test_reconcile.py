@@ -23,12 +23,15 @@ def test_a_clean_flow_agrees(settled: Office) -> None:
 
 def test_an_invoice_that_waits_is_no_difference_until_patience_ends(office: Office) -> None:
     office.ledger().close()
-    assert office.reconcile().differences == []
+    names = [name for name in office.documents if name != "plain"]
+    for name in names:
+        office.sandbox.basware.retransfer(office.documents[name]["invoiceId"])
+
+    assert office.reconcile().differences == [("waiting", "INV-1")]
 
     answer = office.reconcile("--patience", "0")
-
-    kinds = {kind for kind, _ in answer.differences}
-    assert kinds == {"waiting"}
+    assert {kind for kind, _ in answer.differences} == {"waiting"}
+    assert len(answer.differences) == len(office.documents)
     assert answer.code == 1
 
 
@@ -266,12 +269,12 @@ def test_it_writes_nothing_and_asks_little(settled: Office) -> None:
 
 
 def test_a_system_that_cannot_be_read_is_exit_code_2(office: Office) -> None:
-    office.settings = {"client_secret": "wrong"}
+    office.settings = {"client_secret": "not-the-secret"}
 
     answer = office.reconcile()
 
     assert answer.code == 2
-    assert "wrong" not in answer.result.output
+    assert "not-the-secret" not in answer.result.output
     assert "Traceback" not in answer.result.output
 
 
@@ -299,3 +302,33 @@ def test_csv_holds_sums_and_differences(settled: Office) -> None:
     assert {row["type"] for row in rows} == {"sums", "difference"}
     [difference] = [row for row in rows if row["type"] == "difference"]
     assert (difference["kind"], difference["number"]) == ("not_in_ledger", "INV-1")
+
+
+def test_what_was_transferred_before_we_came_is_none_of_ours(office: Office) -> None:
+    office.deliver()
+    response = {"externalCode": "4711", "success": True, "responseMessage": "by hand"}
+    old = {
+        name: value for name, value in office.documents["plain"].items() if name != "lastUpdated"
+    }
+    old |= {"processingStatus": "Transferred", "voucherNumber1": "OLD-1"}
+    failed = {"processingStatus": "TransferFailed", "invoiceId": "old2", "invoiceNumber": "OLD-2"}
+    answered = {"transferResponses": [response | {"paymentBlock": False}]}
+    numbered = {"invoiceId": "old1", "invoiceNumber": "OLD-1"}
+    office.sandbox.basware.load({"accountingDocuments": [old | numbered | answered, old | failed]})
+
+    answer = office.reconcile()
+
+    assert answer.differences == []
+    assert answer.verdict["others"] == 2
+    assert answer.sum("offered")[0] == 4
+
+
+def test_without_ledger_and_dynamics_our_own_word_in_basware_counts(office: Office) -> None:
+    office.deliver()
+    office.delete_row("plain")
+    dynamics = office.sandbox.d365fo
+    record = dynamics.first("VendorInvoiceHeaders", InvoiceNumber="INV-1")
+    assert record is not None
+    dynamics.delete("VendorInvoiceHeaders", record)
+
+    assert office.reconcile().differences == [("unfounded", "INV-1")]

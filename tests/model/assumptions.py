@@ -13,3 +13,7 @@ ANSWERED_BEFORE_CHANGED = True
 #: With the ledger goes what was not told yet, and no bookmark offers it again: whoever loses the
 #: ledger runs invoices from nothing next (or rebuilds the ledger from both systems).
 LOST_LEDGER_STARTS_OVER = True
+
+#: A posted invoice is found by its number, or, while the ledger calls it delivered, by description;
+#: a rejected change ends that. So nobody changes the number in Basware of one that is posted.
+POSTED_UNDER_ITS_NUMBER = True

@@ -6,12 +6,13 @@ nothing. A second invoice of one number is taken without a word: F&O looks at th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import count
 from typing import Any, NamedTuple
 
+import requests
 from tap_d365fo.batch import PartResponse
 from tap_d365fo.errors import BusinessRefusal, Problem
 from tap_d365fo.lookup import WantedKeys
@@ -86,12 +87,13 @@ class Dynamics:
             raise refused(f"Vendor account {row['InvoiceAccount']} is on hold for 'Invoice'")
         if key in self.headers:
             raise refused("Cannot create a record. The record already exists.")
+        self.lines[key] = {}
         self.headers[key] = {
             "VendorInvoiceReviewStatus": "Draft",
             **row,
             "HeaderReference": reference,
         }
-        self.lines[key] = {}
+        self.update(key, {})
         return self.headers[key]
 
     def create_line(self, row: Mapping[str, Any]) -> Row:
@@ -113,6 +115,29 @@ class Dynamics:
         assert entity_set == HEADERS
         self.lines.pop(key_of(key), None)
         return self.headers.pop(key_of(key), None) is not None
+
+    def update(self, key: Key, changes: Mapping[str, Any]) -> None:
+        """Change a header, which gets another ETag by it."""
+        if key not in self.headers:
+            raise refused("No resources were found when selecting for update.")
+        version = {"@odata.etag": f'W/"{next(self.numbers)}"'}
+        self.headers[key] = {**self.headers[key], **changes, **version}
+
+    def answer(
+        self, method: str, key: Key, changes: Mapping[str, Any] | None, etag: str
+    ) -> requests.Response:
+        """Answer a DELETE or PATCH of one header under a condition."""
+        header = self.headers.get(key)
+        if header is None:
+            gone = b'{"error": {"message": "No HTTP resource was found"}}'
+            return PartResponse(404, body=gone).as_response()
+        if etag and header["@odata.etag"] != etag:
+            return PartResponse(412).as_response()
+        if method == "DELETE":
+            self.delete(HEADERS, {"dataAreaId": key[0], "HeaderReference": key[1]})
+        else:
+            self.update(key, changes or {})
+        return PartResponse(204).as_response()
 
     def carry_out(self, operations: Sequence[Operation]) -> tuple[PartResponse, ...]:
         headers, lines = dict(self.headers), {key: dict(of) for key, of in self.lines.items()}
@@ -320,6 +345,28 @@ class DynamicsClient:
 
     def delete(self, entity_set: str, key: Mapping[str, Any]) -> bool:
         return self.process.write(lambda: self.books.delete(entity_set, key))
+
+    def update(self, entity_set: str, key: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
+        assert entity_set == HEADERS
+        self.process.write(lambda: self.books.update(key_of(key), changes))
+
+    def url(self, entity_set: str, key: Mapping[str, Any]) -> Key:
+        assert entity_set == HEADERS
+        return key_of(key)
+
+    def request(
+        self,
+        method: str,
+        url: Key,
+        *,
+        json_body: Mapping[str, Any] | None,
+        headers: Mapping[str, str],
+        accept: Collection[int],
+    ) -> requests.Response:
+        etag = headers.get("If-Match", "")
+        response = self.process.write(lambda: self.books.answer(method, url, json_body, etag))
+        assert response.status_code < 400 or response.status_code in accept
+        return response
 
     def creation(self, entity_set: str, row: Mapping[str, Any]) -> Operation:
         return Operation(False, entity_set, row)

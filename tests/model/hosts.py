@@ -1,21 +1,81 @@
-"""Machines that plugins run on: a ledger in a real SQLite file, with crash points at its commits."""
+"""Machines that plugins run on: a ledger in a real SQLite file, whose commits are events."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Self
+from unittest.mock import patch
 
+from singer_delivery import delivery, runs
 from singer_delivery.ledger import Ledger
+from target_basware import invoice_response
 
 from tests.model.process import Process
 
 DYNAMICS, BASWARE = "https://dynamics.example", "https://basware.example"
+
+
+#: Runs whose process is alive: to the operating system, all of them are this one's.
+LIVING: set[str] = set()
+
+
+class Inline:
+    """A pool of threads that does at once what it is given: the order of events is then certain."""
+
+    def __init__(self, _: int = 1) -> None:
+        pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def submit(self, act: Callable[..., Any], *given: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        try:
+            done.set_result(act(*given))
+        except BaseException as error:  # noqa: BLE001 - as a pool does
+            done.set_exception(error)
+        return done
+
+    def map(self, act: Callable[..., Any], *given: Iterable[Any]) -> Iterator[Any]:
+        return map(act, *given)
+
+
+def one_process() -> ExitStack:
+    """Play all runs in this process: alive is what goes on here, and nothing runs beside it."""
+    stack = ExitStack()
+    clock = SimpleNamespace(Process=lambda _: SimpleNamespace(create_time=lambda: 0.0))
+    for owner, name, value in (
+        (runs, "_lives", lambda row, _: row.run_id in LIVING),
+        (runs, "psutil", clock),
+        (runs.Lease, "start", lambda _: None),
+        (runs.Lease, "stop", lambda _: None),
+        (delivery, "ThreadPoolExecutor", Inline),
+        (invoice_response, "ThreadPoolExecutor", Inline),
+    ):
+        stack.enter_context(patch.object(owner, name, value))
+    return stack
+
+
+@contextmanager
+def living(run_id: str) -> Iterator[None]:
+    """Let a run live; one that crashes is dead."""
+    LIVING.add(run_id)
+    try:
+        yield
+    finally:
+        LIVING.discard(run_id)
 
 
 def folder() -> tempfile.TemporaryDirectory[str]:
@@ -53,8 +113,8 @@ class Host:
         if system not in self._open:
             opened = Ledger.open(f"sqlite:///{self.file}", system)
             opened._clock = self.clock
-            dialect = opened._engine.dialect
-            dialect.do_commit = self._watched(dialect.do_commit)  # type: ignore[method-assign]
+            dialect: Any = opened._engine.dialect
+            dialect.do_commit = self._watched(dialect.do_commit)
             self._open[system] = opened
         return self._open[system]
 
@@ -68,6 +128,7 @@ class Host:
         written: dict[int, int] = {}
 
         def watched(connection: Any) -> None:
+            self.process.transaction()
             driver = connection.driver_connection
             changes = driver.total_changes
             if written.get(id(driver), 0) == changes:

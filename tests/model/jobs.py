@@ -16,6 +16,7 @@ from singer_delivery.delivery import Delivery, DeliveryOptions
 from singer_delivery.document import Status
 from singer_delivery.errors import ApiError
 from singer_delivery.ledger import Ledger
+from singer_delivery.runs import Run as LedgerRun
 from tap_d365fo.dimensions import DimensionFormats
 from tap_d365fo.outcomes import STREAM as INVOICES
 from tap_d365fo.outcomes import transfer_outcome
@@ -31,12 +32,13 @@ from target_d365fo.sources import basware_source
 from tests.model.basware import Basware, BaswareClient
 from tests.model.content import CORRECTED, MAPPING, Clock, stamp
 from tests.model.dynamics import Dynamics, DynamicsClient
-from tests.model.hosts import BASWARE, DYNAMICS, Host
-from tests.model.process import Crash, Mishaps, Process
+from tests.model.hosts import BASWARE, DYNAMICS, Host, living
+from tests.model.process import CALM, Crash, Mishaps, Process
 
 Record = Mapping[str, Any]
 #: Payments are read again from so long before the bookmark.
 OVERLAP = timedelta(minutes=5)
+OPTIONS = DeliveryOptions(connections=1, max_sends=2, read_back_wait=0, keep_records=False)
 FORMATS = DimensionFormats.of("CostCenter", "MainAccount-CostCenter")
 
 
@@ -60,7 +62,7 @@ class Way:
 
     order: Order = Order.AS_READ
     batch: int = 100
-    mishaps: Mishaps = Mishaps()
+    mishaps: Mishaps = CALM
 
 
 CALMLY = Way()
@@ -140,13 +142,19 @@ class Run:
     def offer(self, records: Sequence[Record]) -> None:
         """Give records to the target of the job, batch by batch."""
         courier, system = self._courier()
-        delivery = Delivery(
-            courier,
-            self.host.ledger(system),
-            self.process.run_id,
-            DeliveryOptions(connections=1, max_sends=2, read_back_wait=0),
-            sleep=self.process.nap,
-        )
+        ledger, run_id = self.host.ledger(system), self.process.run_id
+        with living(run_id):
+            ledger.begin_run(LedgerRun(run_id, system))
+            try:
+                self._deliver(
+                    Delivery(courier, ledger, run_id, OPTIONS, sleep=self.process.nap), records
+                )
+            except ApiError:
+                ledger.end_run(run_id, {})
+                raise
+            ledger.end_run(run_id, {})
+
+    def _deliver(self, delivery: Delivery, records: Sequence[Record]) -> None:
         delivery.settle_leftovers()
         ordered = list(_ordered(records, self.way.order))
         for start in range(0, len(ordered), self.way.batch):
@@ -163,7 +171,8 @@ class Run:
             rules = InvoiceRules(derived_reference=shop.derived)
             client: Any = self._dynamics()
             source = basware_source(ours)
-            return InvoiceCourier(client, source, FORMATS, InvoiceLookup(client), rules), DYNAMICS
+            lookup, nap = InvoiceLookup(client), self.process.nap
+            return InvoiceCourier(client, source, FORMATS, lookup, rules, sleep=nap), DYNAMICS
         client = BaswareClient(shop.basware, self.process)
         desk = RequestDesk(client, longest_wait=0) if shop.confirms else None
         if self.job is Job.OUTCOMES:

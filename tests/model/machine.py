@@ -11,7 +11,7 @@ from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -21,12 +21,13 @@ from hypothesis.stateful import (
     precondition,
     rule,
 )
+from target_d365fo.lookup import INCOMPLETE
 
 from tests.model import assumptions, promises
 from tests.model.basware import WAITING, Basware, Repeated
 from tests.model.content import ACCOUNTS, MAPPED, NUMBERS, ROWS, UNMAPPED, VENDORS, Clock, Content
-from tests.model.dynamics import Dynamics, Key
-from tests.model.hosts import Host, folder, new_ledger
+from tests.model.dynamics import Dynamics, Key, Row
+from tests.model.hosts import Host, folder, new_ledger, one_process
 from tests.model.jobs import CALMLY, Job, Order, Record, Run, Shop, Way
 from tests.model.process import Fault, Mishaps, take_turns
 
@@ -59,7 +60,7 @@ class Tally:
 
     steps = 0
     examples = 0
-    runs: Counter[str] = Counter()
+    runs: ClassVar[Counter[str]] = Counter()
 
 
 class Model(RuleBasedStateMachine):
@@ -70,6 +71,7 @@ class Model(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         logging.disable(logging.CRITICAL)
+        self._stage = one_process()
         self._folder = folder()
         place = Path(self._folder.name)
         clock = Clock()
@@ -94,6 +96,7 @@ class Model(RuleBasedStateMachine):
     )
     def settings(
         self,
+        *,
         repeated: Repeated,
         late: int,
         acknowledge_first: bool,
@@ -141,6 +144,9 @@ class Model(RuleBasedStateMachine):
             self._run(Job.OUTCOMES, CALMLY)
             if invoice.status in WAITING:
                 return
+        held = promises.holding_of(self.shop.dynamics, key)
+        if held and held.posted and assumptions.POSTED_UNDER_ITS_NUMBER:
+            number = False
         if not number:
             change = replace(change, number=invoice.content.number)
         self.shop.basware.transfer_again(key, replace(change, vendor=invoice.content.vendor))
@@ -184,7 +190,17 @@ class Model(RuleBasedStateMachine):
             for key, header in books.headers.items()
             if sum((line["NetAmount"] for line in books.lines[key].values()), Decimal(0))
             == header["ImportedAmount"]
+            and not header["InvoiceDescription"].endswith(INCOMPLETE)
+            and (not assumptions.POSTED_UNDER_ITS_NUMBER or self._has_its_number(header))
         ]
+
+    def _has_its_number(self, header: Row) -> bool:
+        invoices = self.shop.basware.invoices.values()
+        return any(
+            promises.described(invoice.key) == header["InvoiceDescription"]
+            and invoice.content.number == header["InvoiceNumber"]
+            for invoice in invoices
+        )
 
     @precondition(lambda self: bool(self.shop.dynamics.posted))
     @rule(which=some, part=st.sampled_from((100, 50, 25)), discount=st.booleans())
@@ -301,7 +317,11 @@ class Model(RuleBasedStateMachine):
         self._after(run)
 
     def _run(
-        self, job: Job, way: Way, host: Host | None = None, meanwhile: Callable[[], None] | None = None
+        self,
+        job: Job,
+        way: Way,
+        host: Host | None = None,
+        meanwhile: Callable[[], None] | None = None,
     ) -> Run:
         process = self.shop.process(way.mishaps)
         process.meanwhile = meanwhile or process.meanwhile
@@ -380,6 +400,7 @@ class Model(RuleBasedStateMachine):
             for host in (self.first, self.second, self.other):
                 host.crash()
             self._folder.cleanup()
+            self._stage.close()
             logging.disable(logging.NOTSET)
 
     def _end(self) -> None:

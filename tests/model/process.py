@@ -21,6 +21,10 @@ class Crash(BaseException):
     """The process dies here."""
 
 
+class Endless(AssertionError):
+    """A run does not come to an end."""
+
+
 class Fault(enum.Enum):
     """What happens to one call of a remote system."""
 
@@ -42,6 +46,8 @@ class Mishaps:
 
 
 CALM = Mishaps()
+#: A run over all invoices of an example takes some hundred at most.
+MOST_TRANSACTIONS = 3000
 
 
 @dataclass
@@ -52,6 +58,7 @@ class Process:
     mishaps: Mishaps = CALM
     events: int = 0
     calls: int = 0
+    transactions: int = 0
     dead: bool = False
     pause: Callable[[], None] = lambda: None
     yields: Callable[[], None] = lambda: None
@@ -70,6 +77,13 @@ class Process:
                 act, self.meanwhile = self.meanwhile, lambda: None
                 act()
             self.pause()
+
+    def transaction(self) -> None:
+        """Note a transaction of the ledger, be it only to read. Raises Endless."""
+        self.transactions += 1
+        if self.transactions > MOST_TRANSACTIONS:
+            msg = f"{self.transactions} transactions of the ledger in one run"
+            raise Endless(msg)
 
     def nap(self, seconds: float) -> None:
         """Wait: the other process goes on."""

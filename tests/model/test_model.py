@@ -5,7 +5,7 @@ At length: `python -m tests.model --steps 20000 --seed 1`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 

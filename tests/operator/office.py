@@ -120,7 +120,7 @@ class Office:
         if intended:
             ledger.intend(stream, documents, run_id)
         ledger.settle_many(stream, [(one, outcome) for one in documents], run_id)
-        ledger.end_run(run_id, {"exit_code": 0})
+        ledger.end_run(run_id, {"ending": "complete"})
         ledger.close()
         return run_id
 

@@ -87,9 +87,7 @@ def test_memory_stays_flat(office: Office) -> None:
 
     def grow(number: int) -> None:
         engine = open_database(office.url)
-        Trail(engine).record(
-            [Event(Kind.ANSWERED, "s", f"k{n}", {"n": n}) for n in range(number)]
-        )
+        Trail(engine).record([Event(Kind.ANSWERED, "s", f"k{n}", {"n": n}) for n in range(number)])
         engine.dispose()
 
     grow(2_000)

@@ -51,9 +51,7 @@ def test_the_latest_change_comes_first(full: Office) -> None:
         (["--since", "2999-01-01"], []),
     ],
 )
-def test_a_filter_takes_what_it_says(
-    full: Office, options: list[str], expected: list[str]
-) -> None:
+def test_a_filter_takes_what_it_says(full: Office, options: list[str], expected: list[str]) -> None:
     assert sorted(keys(full, *options)) == expected
 
 
@@ -97,6 +95,8 @@ def test_what_is_not_shown_is_counted(office: Office) -> None:
     done = office.run("list")
     assert len(done.stdout.splitlines()) == 52
     assert done.stderr == "10 more; --limit 0 shows all\n"
+    assert office.run("list", "--vendor", "US-9999").stderr == done.stderr
+    assert office.run("list", "--limit", "60").stderr == ""
     assert len(office.run("list", "--limit", "0").stdout.splitlines()) == 62
     assert len(keys(office)) == 60
     assert len(keys(office, "--limit", "7")) == 7

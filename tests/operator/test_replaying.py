@@ -140,9 +140,7 @@ def test_one_replay_goes_to_one_system(office: Office) -> None:
         (["--all-rejected"], "add --yes"),
     ],
 )
-def test_what_makes_no_sense_is_refused(
-    office: Office, arguments: list[str], words: str
-) -> None:
+def test_what_makes_no_sense_is_refused(office: Office, arguments: list[str], words: str) -> None:
     office.deliver([invoice("a")], REJECTED)
     assert words in office.refused("replay", *arguments)
     assert not office.events("replayed")
@@ -221,8 +219,9 @@ def test_an_edit_is_not_what_a_later_replay_repeats(office: Office) -> None:
 
 def test_no_account_number_is_in_the_differences(office: Office) -> None:
     office.deliver([invoice("a")], REJECTED)
-    edited = json.dumps({**record("a", "INV-a"), "supplierBankIBAN": "DE89370400440532013000"},
-                        default=str)
+    edited = json.dumps(
+        {**record("a", "INV-a"), "supplierBankIBAN": "DE89370400440532013000"}, default=str
+    )
     done = office.run("replay", "a", "--edit", "-", typed=edited)
     assert 'supplierBankIBAN: "…0785" -> "…3000"' in done.stderr
     assert IBAN not in done.stderr
@@ -254,4 +253,3 @@ def test_an_edit_without_a_change_is_refused(office: Office) -> None:
 def test_one_edit_is_for_one_document(office: Office) -> None:
     office.deliver([invoice("a"), invoice("b")], REJECTED)
     assert "these are 2" in office.refused("replay", "a", "b", "--edit", "-", typed="{}")
-

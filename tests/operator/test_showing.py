@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from singer_delivery.document import Outcome, Status
 from singer_delivery.payloads import SingerStream
 
-from tests.operator.office import DELIVERED, IBAN, PORTAL, REJECTED, Office, invoice
+from tests.operator.office import IBAN, PORTAL, REJECTED, Office, invoice
 
 OUTCOMES = SingerStream("transfer_outcomes", {"type": "object"}, ["document_id"])
 PAYMENTS = SingerStream("vendor_payments", {"type": "object"}, ["settlement_id"])
-
-
 
 
 @pytest.fixture
@@ -25,18 +24,22 @@ def family(any_office: Office) -> Office:
     response = replace(
         invoice("inv-a", "INV-1"), natural_key="", detail={"legal_entity": "usmf"}, label=""
     )
-    to_portal = {"system": PORTAL, "singer": OUTCOMES}
+    to_portal: dict[str, Any] = {"system": PORTAL, "singer": OUTCOMES}
     office.deliver([response], stream="transfer_responses", **to_portal)
     early, late = (
         replace(
             invoice(f"usmf/{number}"),
             natural_key="usmf/US-9999/INV-1/V1",
-            detail={"invoice_number": "INV-1", "legal_entity": "usmf"},
+            detail={
+                "invoice_number": "INV-1",
+                "legal_entity": "usmf",
+                "vendor_account": "us-9999",
+            },
             label=f"payment {number}",
         )
         for number in (1, 2)
     )
-    paid = {"stream": "payment_responses", "system": PORTAL, "singer": PAYMENTS}
+    paid: dict[str, Any] = {"stream": "payment_responses", "system": PORTAL, "singer": PAYMENTS}
     office.deliver([early], Outcome(Status.SKIPPED, "not a Basware invoice"), **paid)
     known = Outcome(Status.DELIVERED, detail={"document_id": "inv-a"})
     office.deliver([late], known, **paid)
@@ -57,6 +60,17 @@ def test_an_invoice_is_shown_with_its_response_and_its_payments(family: Office, 
     numbers = [event["number"] for event in told["events"]]
     assert numbers == sorted(numbers)
     assert {event["key"] for event in told["events"]} == {"inv-a", "usmf/1", "usmf/2"}
+
+
+def test_a_payment_whose_invoice_was_never_named_belongs_to_it(family: Office) -> None:
+    alone = replace(
+        invoice("usmf/9"),
+        natural_key="usmf/US-9999/INV-2/V2",
+        detail={"invoice_number": "INV-2", "legal_entity": "usmf", "vendor_account": "US-9999"},
+    )
+    family.deliver([alone], Outcome(Status.SKIPPED), stream="payment_responses", system=PORTAL)
+    told = json.loads(family.run("show", "INV-2", "--json").stdout)
+    assert [one["key"] for one in told["documents"]] == ["inv-b", "usmf/9"]
 
 
 def test_the_history_is_in_plain_words(office: Office) -> None:

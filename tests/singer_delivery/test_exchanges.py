@@ -94,7 +94,7 @@ def test_a_compressed_answer_is_hashed_as_it_is_read(
 
 
 def test_every_attempt_is_an_exchange(server: ScriptedServer, session: ApiSession) -> None:
-    server.play(Answer(500, b"oh"), Reset(), Answer(200, b"[]"))
+    server.play(Answer(500, b"oh", {"ms-request-id": "r-1"}), Reset(), Answer(200, b"[]"))
     with recorded() as exchanges:
         session.get("/x")
     assert [exchange.status for exchange in exchanges] == [500, None, 200]
@@ -103,6 +103,7 @@ def test_every_attempt_is_an_exchange(server: ScriptedServer, session: ApiSessio
         "",
         sha256(b"[]"),
     ]
+    assert [exchange.request_id for exchange in exchanges] == ["r-1", "", ""]
     assert exchanges[0].answered_at <= exchanges[1].sent_at
 
 

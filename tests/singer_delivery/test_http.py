@@ -27,7 +27,7 @@ from singer_delivery.errors import (
     Unavailable,
 )
 from singer_delivery.exact_json import decode_json, encode_json
-from singer_delivery.http import ApiSession, HttpOptions
+from singer_delivery.http import REDIRECTS, ApiSession, HttpOptions
 from singer_delivery.origin import Origin
 from singer_delivery.throttle import Gate
 from singer_delivery.tokens import BasicCredentials, BearerCredentials, Token
@@ -183,6 +183,24 @@ def test_a_keep_alive_connection_that_the_server_closed_costs_a_read_nothing(
     assert len(server.requests) <= 5
 
 
+def test_what_is_sent(server: ScriptedServer, session: ApiSession) -> None:
+    session.request("post", "/x?a=1", params={"b": "2 3"}, json_body={"n": Decimal("1.10")})
+    session.request("POST", "/y", data=b"raw", headers={"Content-Type": "multipart/mixed"})
+    session.request("POST", "/z", json_body=[], headers={"Content-Type": "text/json", "X-A": "b"})
+    json_post, raw_post, own_type = server.requests
+    assert (json_post.method, json_post.path) == ("POST", "/x?a=1&b=2+3")
+    assert (json_post.body, json_post.headers["Content-Type"]) == (
+        b'{"n":1.10}',
+        "application/json",
+    )
+    assert (raw_post.body, raw_post.headers["Content-Type"]) == (b"raw", "multipart/mixed")
+    assert (own_type.body, own_type.headers["Content-Type"]) == (b"[]", "text/json")
+    assert own_type.headers["X-A"] == "b"
+    for seen in server.requests:
+        assert seen.headers["Accept"] == "application/json"
+        assert seen.headers["User-Agent"].startswith("singer-delivery/")
+
+
 # Throttling
 
 
@@ -224,6 +242,19 @@ def test_throttling_ends_at_its_own_limit(
     with pytest.raises(Unavailable, match="429"):
         session.request("POST", "/data/Invoices", json_body={})
     assert sum(time.sleeps) == 50
+
+
+def test_a_wait_up_to_the_limit_is_still_waited_for(
+    server: ScriptedServer, open_session: Callable[..., ApiSession], time: Time
+) -> None:
+    session = open_session(server.url, options=replace(OPTIONS, max_throttle_wait=60))
+    half = Answer(429, headers={"Retry-After": "30"})
+    server.play(half, Answer(500), half)  # a failure is no wait that the server asked for
+    assert session.get("/data/Vendors").status_code == 200
+    assert sum(time.sleeps) >= 60
+    server.play(half, half, Answer(429, headers={"Retry-After": "1"}))
+    with pytest.raises(Unavailable, match="429"):
+        session.get("/data/Vendors")
 
 
 def test_a_429_without_retry_after_backs_off(
@@ -384,7 +415,7 @@ HOSTILE = [
 def test_credentials_never_leave_for_another_address(
     server: ScriptedServer, session: ApiSession, url: str
 ) -> None:
-    with pytest.raises(ForeignOrigin) as caught:
+    with pytest.raises(ForeignOrigin, match=f"credentials for {server.url} to another") as caught:
         session.get(url.replace("PORT", str(server.port)))
     assert "evil" not in str(caught.value)
     assert server.requests == []
@@ -394,6 +425,7 @@ def test_credentials_never_leave_for_another_address(
     ("url", "path"),
     [
         ("/data/Vendors", "/data/Vendors"),
+        ("XX/Vendors", "/XX/Vendors"),
         ("data/Vendors", "/data/Vendors"),
         ("/data/x?next=https://a.example//b", "/data/x?next=https://a.example//b"),
         ("data/x?$filter=Url eq 'https://a'", "/data/x?$filter=Url%20eq%20'https://a'"),
@@ -412,6 +444,25 @@ def test_paths_and_the_servers_own_links_reach_the_server(
     session.get(absolute)
     assert server.requests[0].path == path
     assert server.requests[0].headers["Authorization"].startswith("Basic ")
+
+
+@pytest.mark.parametrize("base", ["{}/X", "{}/X/", " {}/X/ "])
+def test_a_base_url_may_end_in_a_slash(
+    server: ScriptedServer, open_session: Callable[..., ApiSession], base: str
+) -> None:
+    open_session(base.format(server.url)).get("/Vendors")
+    assert server.requests[0].path == "/X/Vendors"
+
+
+def test_as_many_connections_are_kept_as_are_used_at_once() -> None:
+    session = ApiSession("https://a.example", options=HttpOptions(connections=23))
+    for scheme in ("https", "http"):
+        adapter: Any = session._session.get_adapter(f"{scheme}://a.example/x")
+        assert adapter._pool_maxsize == 23
+
+
+def test_the_limits_that_hold_where_none_are_set() -> None:
+    assert HttpOptions() == HttpOptions(10, 120, 6, 60, 1800, 8, None)
 
 
 @given(st.text(max_size=40))
@@ -437,6 +488,7 @@ def test_whatever_a_link_says_it_stays_at_the_origin_or_is_refused(link: str) ->
         ("https://user:s3cret@usmf.example", "not an address"),
         ("https://usmf.example:port", "not an address"),
         ("https://usmf.example?key=s3cret", "without a query"),
+        ("https://usmf.example#s3cret", "without a query"),
         ("https://[::1", "not an address"),
         ("", "not an address"),
     ],
@@ -479,6 +531,7 @@ def test_a_redirect_of_a_request_is_returned_not_followed(
     with ScriptedServer() as elsewhere:
         server.play(Answer(status, headers={"Location": elsewhere.url}))
         assert session.request("POST", "/x", json_body={}).status_code == status
+        assert status in REDIRECTS
         assert elsewhere.requests == []
 
 
@@ -505,6 +558,25 @@ def test_a_redirect_to_a_foreign_place_is_refused(
     assert "s3cret" not in str(caught.value)
 
 
+def test_a_redirect_leads_to_a_read_like_any_other(
+    server: ScriptedServer, session: ApiSession
+) -> None:
+    server.play(Answer(302, headers={"Location": "/blob"}), Answer(500))
+    assert session.fetch_redirect(session.get("/v1/documents")).status_code == 200
+    assert [seen.method for seen in server.requests] == ["GET"] * 3
+
+
+def test_a_storage_that_refuses_is_not_offered_another_token(
+    server: ScriptedServer, open_session: Callable[..., ApiSession]
+) -> None:
+    session = open_session(server.url, credentials=BearerCredentials(lambda: Token("t", 3600)))
+    server.play(Answer(302, headers={"Location": "/blob"}), Answer(401))
+    moved = session.get("/v1/documents")
+    with pytest.raises(AccessDenied, match="401"):
+        session.fetch_redirect(moved)
+    assert len(server.requests) == 2
+
+
 def test_an_allowed_host_includes_those_below_it(
     server: ScriptedServer, session: ApiSession
 ) -> None:
@@ -516,11 +588,13 @@ def test_an_allowed_host_includes_those_below_it(
 
 
 def test_a_redirect_without_a_location_is_refused(
-    server: ScriptedServer, session: ApiSession
+    server: ScriptedServer, open_session: Callable[..., ApiSession]
 ) -> None:
-    server.play(Answer(302))
-    with pytest.raises(Refused, match="without saying where"):
+    session = open_session(server.url, request_id=lambda answer: answer.headers.get("request-id"))
+    server.play(Answer(302, headers={"request-id": "r-1"}))
+    with pytest.raises(Refused, match=r"localhost:\d+ redirects without saying where") as caught:
         session.fetch_redirect(session.get("/v1/documents"))
+    assert (caught.value.status, caught.value.request_id) == (302, "r-1")
 
 
 # No connection
@@ -644,7 +718,8 @@ def test_a_token_that_no_header_can_hold_is_not_printed(
 ) -> None:
     credentials = BearerCredentials(lambda: Token("s3cret\nInjected: yes", 3600))
     session = open_session(server.url, credentials=credentials)
-    with pytest.raises(SetupError, match="characters in the credentials") as caught:
+    words = r"POST http://localhost:\d+/x: .* \(InvalidHeader\): .*characters in the credentials"
+    with pytest.raises(SetupError, match=words) as caught:
         session.request("POST", "/x", json_body={})
     assert "s3cret" not in str(caught.value)
     assert server.requests == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 
 import pytest
@@ -9,7 +10,7 @@ import requests
 import urllib3
 from hypothesis import given
 from hypothesis import strategies as st
-from singer_delivery.policy import Action, ErrorTable, Verdict, both
+from singer_delivery.policy import Action, ErrorTable, Verdict, both, never_sent, untrusted
 
 READS = ["GET", "HEAD", "OPTIONS"]
 WRITES = ["POST", "PUT", "PATCH", "DELETE", "MERGE"]
@@ -63,6 +64,7 @@ def test_a_system_can_have_a_table_of_its_own() -> None:
     assert table.for_response("GET", answer(403)) is Action.REFUSE
     assert table.for_response("GET", answer(404)) is Action.ACCEPT
     assert table.for_response("POST", answer(404)) is Action.REFUSE
+    assert table.for_response("POST", answer(403)) is Action.REFUSE
     assert table.for_response("POST", answer(500)) is Action.IN_DOUBT
 
 
@@ -76,13 +78,18 @@ CONNECTION = urllib3.connection.HTTPSConnection("a.example")
 
 def named(error: requests.RequestException) -> str:
     cause = getattr(error.args[0], "reason", error.args[0]) if error.args else None
-    inner = cause.args[0] if isinstance(cause, urllib3.exceptions.SSLError) else None
-    kinds = [type(part).__name__ for part in (error, cause, inner) if part is not None]
-    return "-".join(kinds)
+    inner = repr(cause.args[:1]) if isinstance(cause, urllib3.exceptions.SSLError) else None
+    parts = (error, error.args[0] if error.args else None, cause)
+    kinds = dict.fromkeys(type(part).__name__ for part in parts if part is not None)
+    return "-".join([*kinds, *([inner] if inner else [])])
 
 
 NEVER_SENT = [
     requests.ConnectTimeout(),
+    requests.ConnectionError(urllib3.exceptions.NewConnectionError(CONNECTION, "refused")),
+    wrapped(
+        urllib3.exceptions.NameResolutionError("a.example", CONNECTION, socket.gaierror("unknown"))
+    ),
     wrapped(urllib3.exceptions.NewConnectionError(CONNECTION, "refused")),
     wrapped(urllib3.exceptions.ConnectTimeoutError(CONNECTION, "timed out")),
     wrapped(urllib3.exceptions.ProxyError("no tunnel", OSError("407"))),
@@ -108,6 +115,8 @@ PERHAPS_SENT = [
     requests.exceptions.ChunkedEncodingError(),
     requests.exceptions.ContentDecodingError(),
     requests.exceptions.SSLError(),
+    requests.exceptions.SSLError(urllib3.exceptions.SSLError()),
+    requests.exceptions.SSLError(urllib3.exceptions.SSLError(ssl.SSLError("bad record"))),
     requests.exceptions.SSLError(
         urllib3.exceptions.MaxRetryError(
             urllib3.HTTPSConnectionPool("a.example"),
@@ -118,9 +127,23 @@ PERHAPS_SENT = [
 ]
 
 
+UNTRUSTED_AT_ONCE = requests.exceptions.SSLError(
+    urllib3.exceptions.SSLError(ssl.SSLCertVerificationError("self-signed"))
+)
+
+
+@pytest.mark.parametrize("error", [UNTRUSTED, UNTRUSTED_AT_ONCE], ids=["wrapped", "bare"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_certificate_that_is_not_trusted_is_not_asked_again(method: str) -> None:
-    assert TABLE.for_exception(method, UNTRUSTED) is Action.DENY
+def test_a_certificate_that_is_not_trusted_is_not_asked_again(
+    method: str, error: requests.RequestException
+) -> None:
+    assert TABLE.for_exception(method, error) is Action.DENY
+    assert never_sent(error)
+
+
+def test_what_is_no_matter_of_trust() -> None:
+    assert not untrusted(requests.ConnectionError(ssl.SSLCertVerificationError("no urllib3 error")))
+    assert not untrusted(requests.exceptions.SSLError(urllib3.exceptions.SSLError()))
 
 
 @pytest.mark.parametrize("error", NEVER_SENT, ids=named)

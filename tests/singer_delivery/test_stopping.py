@@ -165,6 +165,21 @@ def test_a_grace_that_was_cleared_ends_nothing(naps: Naps) -> None:
     assert not over.wait(0.05)
 
 
+def test_a_grace_belongs_to_one_run(naps: Naps) -> None:
+    over, woken = threading.Event(), threading.Event()
+    stop = Stop(naps.clock, naps.nap)
+    stop.clear()
+
+    def done() -> None:
+        stop.clear()
+        woken.set()
+
+    naps.then[1] = done
+    stop.grace(25, over.set)
+    assert woken.wait(5)
+    assert not over.wait(0.05)
+
+
 def test_a_handler_may_request_a_stop_at_any_moment_of_the_main_thread() -> None:
     # Hundreds of signals into the very sleep that they end: a lock in there would be held by then.
     before = signal.getsignal(signal.SIGALRM)
@@ -237,7 +252,8 @@ def test_a_back_off_ends_and_the_request_is_not_repeated(
         stop.request()
 
     session = ApiSession(server.url, stop=stop, sleep=sleep)
-    with pytest.raises(Unavailable, match=r"the run is stopping, so it is not sent again"):
+    words = rf"{method} {server.url}/x: \d+ [^;]*; the run is stopping, so it is not sent again"
+    with pytest.raises(Unavailable, match=words):
         session.request(method, "/x")
     assert (len(server.requests), len(slept)) == (1, 1)
     with pytest.raises(Unavailable):

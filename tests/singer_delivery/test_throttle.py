@@ -6,6 +6,7 @@ import pytest
 import requests
 from hypothesis import given
 from hypothesis import strategies as st
+from singer_delivery.stopping import Stop
 from singer_delivery.throttle import Gate, backoff, retry_after
 
 
@@ -75,3 +76,42 @@ def test_the_gate_keeps_everybody_out_until_the_longest_wait_is_over() -> None:
     assert slept == [10, 6, 2]
     gate.pass_through()
     assert now[0] == 110
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.5, 1.0])
+def test_a_short_wait_is_a_wait(seconds: float) -> None:
+    now, slept = [100.0], []
+
+    def sleep(for_so_long: float) -> None:
+        slept.append(for_so_long)
+        now[0] += for_so_long
+
+    gate = Gate(lambda: now[0], sleep)
+    gate.close_for(seconds)
+    assert gate.pass_through() is True
+    assert slept == [pytest.approx(seconds)]
+    assert gate.pass_through() is True
+    assert len(slept) == 1
+
+
+def test_a_gate_is_open_at_first_whatever_the_clock_says() -> None:
+    slept: list[float] = []
+    assert Gate(lambda: 0.0, slept.append).pass_through() is True
+    assert slept == []
+
+
+def test_a_stop_is_no_reason_to_keep_anybody_out() -> None:
+    now, stop = [100.0], Stop()
+
+    def sleep(for_so_long: float) -> None:
+        stop.request()
+        now[0] += 4
+
+    gate = Gate(lambda: now[0], sleep)
+    gate.close_for(10)
+    assert gate.pass_through(stop) is False
+    assert now == [104]
+    assert gate.pass_through(stop) is False
+    assert now == [104]  # nobody waits any more
+    now[0] += 6
+    assert gate.pass_through(stop) is True

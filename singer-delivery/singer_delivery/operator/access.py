@@ -15,8 +15,8 @@ from sqlalchemy import Connection, Engine
 
 from singer_delivery.database import open_database, printable, reading, writing
 from singer_delivery.errors import LedgerError
+from singer_delivery.identity import Identity, current
 from singer_delivery.ledger import Ledger
-from singer_delivery.operator.identity import Identity, current
 from singer_delivery.trail import Pen
 
 DEFAULT_URL = "sqlite:///delivery-ledger.db"

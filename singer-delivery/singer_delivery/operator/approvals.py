@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from singer_delivery.errors import DeliveryError
-from singer_delivery.operator.identity import Identity, proof, why_not_another
+from singer_delivery.identity import Identity, proof, why_not_another
 from singer_delivery.operator.queries import Place
 from singer_delivery.operator.rendering import moment
 from singer_delivery.schema import events

@@ -17,9 +17,25 @@ from singer_delivery.operator.replaying import replay
 from singer_delivery.operator.showing import payload, show
 from singer_delivery.operator.working import claims, list_runs, release
 
+#: They look into live systems: loading what that takes is slow, and done when they are called.
+LIVE = ("rebuild", "reconcile")
+
 
 class PlainGroup(click.Group):
     """Prints a DeliveryError as one line and exits with 1, instead of a traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted({*super().list_commands(ctx), *LIVE})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command."""
+        if cmd_name not in LIVE:
+            return super().get_command(ctx, cmd_name)
+        from singer_delivery.operator import live_commands  # noqa: PLC0415
+
+        found: click.Command = getattr(live_commands, cmd_name)
+        return found
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
@@ -62,11 +78,3 @@ for command in (
     claims,
 ):
     main.add_command(command)
-
-try:
-    from singer_delivery.operator.live_commands import rebuild, reconcile
-except ImportError:
-    pass
-else:
-    main.add_command(rebuild)
-    main.add_command(reconcile)

@@ -10,7 +10,7 @@ import click
 
 from singer_delivery.operator.access import Desk
 from singer_delivery.operator.filters import Filter, filter_options
-from singer_delivery.operator.listing import FIELDS, facts, lines
+from singer_delivery.operator.listing import FIELDS, facts, lines, write_lines
 from singer_delivery.operator.queries import Listed, Place, all_in_order, at_places
 from singer_delivery.trail import Link, Trail
 
@@ -62,9 +62,7 @@ def export(desk: Desk, *, chosen: Filter, what: str, form: str) -> None:
         found = lines(map(event_facts, _events(desk, chosen, end.number)), EVENT_FIELDS, form)
     else:
         found = lines(map(facts, _documents(desk, chosen)), FIELDS, form)
-    count = 0
-    for count, line in enumerate(found, start=1):  # noqa: B007
-        click.echo(line)
+    count = write_lines(found)
     if form == "jsonl":
         click.echo(json.dumps({"exported": count}))
 
@@ -85,7 +83,7 @@ def _events(desk: Desk, chosen: Filter, last: int) -> Iterator[Link]:
 
 def _matching(desk: Desk, chosen: Filter, page: Iterable[Link]) -> list[Link]:
     found = [link for link in page if _passes(link, chosen)]
-    if not (chosen.entity or chosen.vendor or chosen.number or chosen.statuses):
+    if not (chosen.reads_detail or chosen.statuses):
         return found
     with desk.reading() as connection:
         known = at_places(connection, {(link.system, link.stream, link.key) for link in found})

@@ -35,6 +35,11 @@ class Filter:
     def __bool__(self) -> bool:
         return self != Filter()
 
+    @property
+    def reads_detail(self) -> bool:
+        """Whether a document's detail has a say: the database alone cannot tell."""
+        return bool(self.entity or self.vendor or self.number)
+
     def takes(self, detail: Mapping[str, Any], scope: str = "") -> bool:
         """Judge what stands in a document's detail; the rest is up to the query."""
         return (

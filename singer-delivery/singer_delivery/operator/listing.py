@@ -6,6 +6,7 @@ import csv
 import io
 import itertools
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -14,7 +15,7 @@ import click
 from singer_delivery.operator.access import Desk
 from singer_delivery.operator.filters import Filter, filter_options
 from singer_delivery.operator.masking import mask_ibans
-from singer_delivery.operator.queries import Listed, find
+from singer_delivery.operator.queries import Listed, count, find
 from singer_delivery.operator.rendering import cell, columns, moment
 
 TABLE_LIMIT = 50
@@ -70,15 +71,17 @@ def list_documents(
     """List documents, those that changed last first."""
     limit = (TABLE_LIMIT if form == "table" else 0) if limit is None else limit
     with desk.reading() as connection:
-        found = find(connection, chosen)
-        shown = itertools.islice(found, limit or None)
-        count = _print(shown, form)
-        more = sum(1 for _ in found)
+        found = find(connection, chosen, limit=limit)
+        printed = _print(itertools.islice(found, limit or None), form)
+        more = 0
+        if limit and printed == limit:
+            rest = sum(1 for _ in found)
+            more = rest if chosen.reads_detail else count(connection, chosen) - printed
     if more:
         click.echo(f"{more} more; --limit 0 shows all", err=True)
-    elif not count and form == "table":
+    elif not printed and form == "table":
         click.echo("no document is like that", err=True)
-    if exit_code and count:
+    if exit_code and printed:
         raise click.exceptions.Exit(1)
 
 
@@ -89,10 +92,16 @@ def _print(shown: Iterable[Listed], form: str) -> int:
         for line in columns(HEADER, rows) if rows else []:
             click.echo(line)
         return len(rows)
-    printed = 0
-    for printed, line in enumerate(lines(map(facts, shown), FIELDS, form), start=1):  # noqa: B007
-        click.echo(line)
-    return printed - (form == "csv")
+    return write_lines(lines(map(facts, shown), FIELDS, form)) - (form == "csv")
+
+
+def write_lines(found: Iterable[str]) -> int:
+    """Write lines to stdout and return how many there were; click.echo would flush each one."""
+    number = 0
+    for number, line in enumerate(found, start=1):  # noqa: B007
+        sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+    return number
 
 
 def _row(document: Listed) -> tuple[str, ...]:

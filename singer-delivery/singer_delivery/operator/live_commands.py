@@ -6,6 +6,7 @@ import logging
 import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -20,11 +21,11 @@ from sqlalchemy import Engine
 
 from singer_delivery.database import open_database
 from singer_delivery.errors import DeliveryError, SetupError
+from singer_delivery.identity import describe
 from singer_delivery.ledger import Ledger
 from singer_delivery.ledger_books import LedgerBooks
 from singer_delivery.live import LiveSystem, live_opener
 from singer_delivery.operator.access import DEFAULT_URL, URL_VARIABLES, Desk
-from singer_delivery.operator.identity import describe
 from singer_delivery.operator.live_settings import config_files, plugin_settings
 from singer_delivery.operator.live_tables import FORMATS, show
 from singer_delivery.rebuild import Rebuild, Rebuilt, Receiver, Shelf, Source
@@ -113,8 +114,12 @@ class Office:
     def open(cls, ledger_url: str, configs: Sequence[str]) -> Office:
         """Find all of it; nothing is read yet. Raises DeliveryError."""
         files = config_files(configs)
-        receiver, own_url = _side(RECEIVER, files)
-        source, other_url = _side(SOURCE, files)
+        with ThreadPoolExecutor() as pool:  # Meltano takes its seconds for each
+            settings = list(
+                pool.map(lambda side: plugin_settings(side[1], files), (RECEIVER, SOURCE))
+            )
+        receiver, own_url = _side(RECEIVER, settings[0])
+        source, other_url = _side(SOURCE, settings[1])
         desk = Desk(ledger_url or own_url)
         other = Desk(ledger_url or other_url)
         return cls(receiver, source, desk, desk if other.url == desk.url else other)
@@ -134,10 +139,9 @@ def _given_url(own: str) -> str:
     return str(parent.params["ledger_url"]) if is_given else ""
 
 
-def _side(side: Side, files: Mapping[str, Path]) -> tuple[LiveSystem, str]:
+def _side(side: Side, settings: Mapping[str, Any]) -> tuple[LiveSystem, str]:
     """Return a live system and the address of its ledger. Raises SetupError."""
     name, plugin, default = side
-    settings = plugin_settings(plugin, files)
     variable = f"{plugin.upper().replace('-', '_')}_LEDGER_URL"
     url = settings.get("ledger_url") if settings else os.environ.get(variable)
     return live_opener(name, default)(settings), str(url or DEFAULT_URL)

@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from singer_delivery.errors import SetupError
 
 PROJECT = "MELTANO_PROJECT_ROOT"
@@ -84,9 +86,10 @@ def _from_meltano(plugin: str, project: Path) -> dict[str, Any]:
 
 
 def _meltano(project: Path) -> str:
-    """Return the program: that of the path, of the project, or of this environment."""
-    beside = [project / ".venv" / "bin" / "meltano", Path(sys.executable).parent / "meltano"]
-    found = shutil.which("meltano") or next((str(file) for file in beside if file.exists()), "")
+    """Return the program: the one that runs this, or that of path, project or environment."""
+    beside = (project / ".venv" / "bin" / "meltano", Path(sys.executable).parent / "meltano")
+    places = (_caller(), shutil.which("meltano") or "", *map(str, beside))
+    found = next((place for place in places if place and Path(place).is_file()), "")
     if not found:
         msg = (
             "this is a Meltano project, but the program meltano is not found: put it on the PATH, "
@@ -94,6 +97,15 @@ def _meltano(project: Path) -> str:
         )
         raise SetupError(msg)
     return found
+
+
+def _caller() -> str:
+    """Return the Meltano that started this process, as `meltano invoke` does, or ""."""
+    try:
+        words = [word for parent in psutil.Process().parents()[:2] for word in parent.cmdline()[:2]]
+    except psutil.Error:
+        return ""
+    return next((word for word in words if Path(word).name == "meltano"), "")
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -65,6 +65,8 @@ def _table(
         )
     if result.foreign:
         yield f"{result.foreign} other invoices in Dynamics are none of Basware's"
+    if result.others:
+        yield f"{result.others} invoices in Basware had their way without us, and are in no sum"
     yield from (f"note: {one_line(note)}" for note in result.notes)
     if result.differences:
         yield ""
@@ -137,6 +139,7 @@ def _jsonl(
             "differences": len(result.differences),
             "documents": result.documents,
             "foreign": result.foreign,
+            "others": result.others,
             "notes": result.notes,
         }
     )

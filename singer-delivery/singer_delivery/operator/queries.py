@@ -89,14 +89,25 @@ def chunks(items: Sequence[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def find(connection: Connection, chosen: Filter) -> Iterator[Listed]:
-    """Yield the documents that a filter takes, the newest first, as they are read."""
+def find(connection: Connection, chosen: Filter, *, limit: int = 0) -> Iterator[Listed]:
+    """Yield the documents that a filter takes, the newest first, as they are read.
+
+    `limit` (0 for none) spares the database work where it can tell alone; more may come otherwise.
+    """
     query = _select().where(*_conditions(chosen)).order_by(CHANGED.desc(), documents.c.key)
+    if limit and not chosen.reads_detail:
+        query = query.limit(limit)
     rows = connection.execution_options(yield_per=CHUNK).execute(query)
     for row in rows:
         document = _listed(row)
         if chosen.takes(document.detail, document.scope):
             yield document
+
+
+def count(connection: Connection, chosen: Filter) -> int:
+    """Return how many documents a filter takes; one that reads no detail."""
+    query = select(func.count()).select_from(documents).where(*_conditions(chosen))
+    return int(connection.execute(query).scalar_one())
 
 
 def covers(chosen: Filter, document: Listed) -> bool:
@@ -141,22 +152,32 @@ def named(connection: Connection, name: str) -> list[Listed]:
 def family(connection: Connection, members: Sequence[Listed]) -> list[Listed]:
     """Return these documents and all that belong to the same invoices, in any system.
 
-    A transfer response has the key of its invoice. A payment has a key of its own: it names the
-    invoice as its detail.document_id, and has its natural key in common with its siblings.
+    A transfer response has the key of its invoice. A payment names it as its detail.document_id;
+    before that is known, by legal entity, vendor and number, and it has its natural key in common
+    with other payments of the invoice.
     """
-    known = {member.place: member for member in members}
-    ids = {i for member in members for i in (member.key, _invoice_id(member)) if i}
-    payments = [_mentions(identity) for identity in sorted(ids)]
-    related = [
-        *_everywhere(connection, documents.c.key.in_(sorted(ids))),
-        *(row for row in map(_listed, connection.execute(_select().where(or_(*payments))))),
-    ]
-    known |= {one.place: one for one in related if one.key in ids or _invoice_id(one) in ids}
-    # Payments that were settled before the invoice's id was known.
-    naturals = sorted({m.natural_key for m in known.values() if m.natural_key})
-    siblings = _everywhere(connection, documents.c.natural_key.in_(naturals)) if naturals else []
-    known |= {one.place: one for one in siblings}
+    known: dict[Place, Listed] = {}
+    fresh = list(members)
+    while fresh:
+        known |= {member.place: member for member in fresh}
+        relatives = _relatives(connection, fresh)
+        fresh = list({r.place: r for r in relatives if r.place not in known}.values())
     return list(known.values())
+
+
+def _relatives(connection: Connection, members: Sequence[Listed]) -> list[Listed]:
+    ids = sorted({i for member in members for i in (member.key, _invoice_id(member)) if i})
+    found = _everywhere(connection, documents.c.key.in_(ids))
+    if naturals := sorted({member.natural_key for member in members if member.natural_key}):
+        found += _everywhere(connection, documents.c.natural_key.in_(naturals))
+    mentioning = _select().where(or_(*map(_mentions, ids)))
+    found += [
+        one for one in map(_listed, connection.execute(mentioning)) if _invoice_id(one) in ids
+    ]
+    for entity, vendor, number in sorted({(m.entity, m.vendor, m.number) for m in members}):
+        if entity and vendor and number:
+            found += find(connection, Filter(entity=entity, vendor=vendor, number=number))
+    return found
 
 
 def _invoice_id(member: Listed) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,7 +26,7 @@ from singer_delivery.schema import documents, events, runs
 from singer_delivery.trail import STANDING, Event, Kind
 
 RUNS_HEADER = ("run", "plugin", "who", "host", "started (UTC)", "ended (UTC)", "how", "outcomes")
-CLAIMS_HEADER = ("run", "plugin", "host", "alive", "since (UTC)", "system", "holds")
+CLAIMS_HEADER = ("run", "plugin", "host", "since (UTC)", "alive", "system", "holds")
 
 
 @click.command("runs")
@@ -64,11 +65,7 @@ def list_runs(desk: Desk, limit: int) -> None:
 
 def _how(row: Row[Any], ending: Mapping[str, Any], *, alive: bool) -> str:
     if row.ended_at:
-        words = ending.get("result") or ending.get("error") or ending.get("reason")
-        code = ending.get("exit_code", ending.get("exit"))
-        return (
-            plain(words) if words else "ended" if code is None else f"ended with exit code {code}"
-        )
+        return plain(ending.get("ending") or "ended")
     return "at work" if alive else "died"
 
 
@@ -85,7 +82,7 @@ def _endings(connection: Connection, names: Iterable[str]) -> dict[str, dict[str
 def _counts(connection: Connection, names: Iterable[str]) -> Mapping[str, list[tuple[str, int]]]:
     """Return how many outcomes of each kind a run has, by run."""
     found: dict[str, list[tuple[str, int]]] = defaultdict(list)
-    kinds = sorted(kind for kind in STANDING if kind != Kind.INTENDED)
+    kinds = sorted(set(STANDING) - {Kind.INTENDED, Kind.RELEASED})
     for chunk in chunks(sorted(names)):
         query = (
             select(events.c.run_id, events.c.kind, func.count().label("number"))
@@ -96,6 +93,24 @@ def _counts(connection: Connection, names: Iterable[str]) -> Mapping[str, list[t
         for row in connection.execute(query):
             found[row.run_id].append((row.kind, row.number))
     return found
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A run that holds something: `holds` has system and words. `row` is None for one unknown."""
+
+    run_id: str
+    row: Row[Any] | None
+    alive: bool
+    holds: Sequence[tuple[str, str]]
+
+    def told(self) -> list[tuple[str, ...]]:
+        """Return rows of the table of claims."""
+        about = ("", "", "")
+        if self.row is not None:
+            about = (self.row.plugin, self.row.host.split()[0], moment(self.row.started_at))
+        alive = "yes" if self.alive else "no"
+        return [(short(self.run_id), *about, alive, system, words) for system, words in self.holds]
 
 
 @click.command()
@@ -109,91 +124,61 @@ def claims(desk: Desk, *, drop: str, yes: bool) -> None:
     --drop does not wait for that: only when it is certain that the run's process is gone.
     """
     with desk.reading() as connection:
-        held = _held(connection)
+        holders = _holders(connection)
     if drop:
-        _drop(desk, drop, held, yes=yes)
-        return
-    for line in columns(CLAIMS_HEADER, held_rows(held)) if held else []:
-        click.echo(line)
-    if not held:
+        _drop(desk, drop, holders, yes=yes)
+    elif holders:
+        for line in columns(CLAIMS_HEADER, [row for holder in holders for row in holder.told()]):
+            click.echo(line)
+    else:
         click.echo("nobody holds anything", err=True)
 
 
-Held = dict[str, dict[str, Any]]
-
-
-def _held(connection: Connection) -> Held:
-    """Return what runs hold, by run id: row of the run, whether it lives, and words."""
-    holds: dict[str, list[str]] = defaultdict(list)
-    systems: dict[str, str] = {}
+def _holders(connection: Connection) -> list[Holder]:
+    holds: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    place = documents.c.run_id, documents.c.system, documents.c.stream
     in_flight = (
-        select(
-            documents.c.run_id, documents.c.system, documents.c.stream, func.count().label("number")
-        )
+        select(*place, func.count().label("number"))
         .where(documents.c.status.in_(sorted(OPEN)))
-        .group_by(documents.c.run_id, documents.c.system, documents.c.stream)
+        .group_by(*place)
+        .order_by(*place)
     )
     for row in connection.execute(in_flight):
-        holds[row.run_id].append(f"{row.number} {row.stream} in flight")
-        systems[row.run_id] = row.system
-    for row in connection.execute(select(claimed)):
-        holds[row.run_id].append(f"resource {row.name} since {moment(row.claimed_at)}")
-        systems[row.run_id] = row.system
+        holds[row.run_id].append((row.system, f"{row.number} {row.stream} without outcome"))
+    for row in connection.execute(select(claimed).order_by(claimed.c.name)):
+        holds[row.run_id].append((row.system, f"the resource {row.name}"))
     living = at_work.alive(connection, holds, datetime.now(UTC))
     known = {
         row.run_id: row
         for chunk in chunks(sorted(holds))
         for row in connection.execute(select(runs).where(runs.c.run_id.in_(chunk)))
     }
-    return {
-        run: {
-            "row": known.get(run),
-            "alive": run in living,
-            "system": systems[run],
-            "holds": sorted(holds[run]),
-        }
-        for run in sorted(holds)
-    }
+    return [Holder(run, known.get(run), run in living, holds[run]) for run in sorted(holds)]
 
 
-def held_rows(held: Held) -> list[tuple[str, ...]]:
-    """Return the rows of the table of claims."""
-    return [
-        (
-            short(run),
-            one["row"].plugin if one["row"] else "",
-            one["row"].host.split()[0] if one["row"] else "",
-            "yes" if one["alive"] else "no",
-            moment(one["row"].started_at) if one["row"] else "",
-            one["system"],
-            ", ".join(one["holds"]),
-        )
-        for run, one in held.items()
-    ]
-
-
-def _drop(desk: Desk, name: str, held: Held, *, yes: bool) -> None:
-    matching = [run for run in held if run.startswith(name)]
+def _drop(desk: Desk, name: str, holders: Sequence[Holder], *, yes: bool) -> None:
+    matching = [holder for holder in holders if holder.run_id.startswith(name)]
     if len(matching) != 1:
         what = "several runs hold" if matching else "no run holds"
         msg = f"{what} something whose id begins with {plain(name)}"
         raise DeliveryError(msg)
-    [run] = matching
-    row = held[run]["row"]
-    if held[run]["alive"] and row is not None and row.host == at_work.machine():
-        msg = f"run {short(run)} is at work here, as process {row.pid}: stop that first"
-        raise DeliveryError(msg)
-    if held[run]["alive"] and not yes:
-        confirmed(
-            f"The lease of run {short(run)} on {row.host.split()[0]} (process {row.pid}) is not "
-            "over. Is that process certainly gone?"
-        )
+    [holder] = matching
+    run, row = short(holder.run_id), holder.row
+    if holder.alive and row is not None:
+        if row.host == at_work.machine():
+            msg = f"run {run} is at work here, as process {row.pid}: stop that first"
+            raise DeliveryError(msg)
+        if not yes:
+            confirmed(
+                f"The lease of run {run} on {row.host.split()[0]} (process {row.pid}) is not over. "
+                "Is that process certainly gone?"
+            )
     with desk.writing() as pen:
-        pen.connection.execute(claimed.delete().where(claimed.c.run_id == run))
-        at_work.end(pen.connection, run, pen.now)
-        detail = {"dropped": run, "result": "dropped by an operator"}
-        pen.write([Event(Kind.ENDED, detail=detail)], held[run]["system"])
-    click.echo(f"run {short(run)} holds nothing any more; its documents go to the next run")
+        pen.connection.execute(claimed.delete().where(claimed.c.run_id == holder.run_id))
+        at_work.end(pen.connection, holder.run_id, pen.now)
+        detail = {"dropped": holder.run_id, "ending": "dropped by an operator"}
+        pen.write([Event(Kind.ENDED, detail=detail)], holder.holds[0][0])
+    click.echo(f"run {run} holds nothing any more; its documents go to the next run")
 
 
 @click.command()

@@ -6,7 +6,7 @@ import getpass
 
 import pytest
 import sqlalchemy
-from singer_delivery.operator.identity import Identity, current, proof, why_not_another
+from singer_delivery.identity import Identity, current, proof, why_not_another
 
 
 def person(account: str, claimed: str = "", realm: str = "os", host: str = "h1") -> Identity:
