@@ -32,7 +32,7 @@ from singer_delivery.errors import (
     Unavailable,
 )
 from singer_delivery.exchanges import Exchange, recorded
-from singer_delivery.ledger import Ledger
+from singer_delivery.ledger import Ledger, latest_holders
 from singer_delivery.payloads import SingerStream
 from singer_delivery.schema import KEY_LENGTH, storable
 
@@ -111,6 +111,8 @@ class Delivery:
 
     def _settle_left(self, left: Sequence[Entry]) -> None:
         """Settle what a dead run left, by what the target holds. Raises ApiError."""
+        # The target may still be at the last request of a run that has only just died.
+        self.sleep(self.options.read_back_wait)
         held, unreadable = self._look(left)
         absent = Outcome(Status.NOT_SENT, "an interrupted run did not get it there", read_back=True)
         for entry in left:
@@ -231,6 +233,7 @@ class Delivery:
     def _deliver(self, wave: Sequence[Document]) -> None:
         self._skipped.clear()
         sends: Counter[str] = Counter()
+        surveys: Counter[str] = Counter()
         waited = 0.0
         while wave:
             pending, contested = self._survey(wave)
@@ -240,8 +243,22 @@ class Delivery:
             spent = {key for key, number in sends.items() if number >= self.options.max_sends}
             wave = self._read_back(doubtful, spent)
             if contested:
+                surveys.update(document.key for document in contested)
                 freed, waited = self._wait_for(contested, waited)
-                wave = [*wave, *freed]
+                wave = [*wave, *self._not_restless(freed, surveys)]
+
+    def _not_restless(
+        self, freed: Sequence[Document], surveys: Mapping[str, int]
+    ) -> list[Document]:
+        """Leave those to the next run that others wrote after each of many surveys."""
+        going = []
+        for document in freed:
+            if surveys[document.key] < MAX_SURVEYS:
+                going.append(document)
+                continue
+            outcome = Outcome(Status.NOT_SENT, "other runs kept changing it")
+            self._report(str(document), document.detail, outcome, document.version)
+        return going
 
     def _wait_for(
         self, contested: Sequence[Document], waited: float
@@ -314,11 +331,10 @@ class Delivery:
         return [document for document in wave if document.key in busy]
 
     def _known(self, wave: Sequence[Document]) -> dict[str, Entry]:
-        stream = self.courier.stream
-        by_natural = self.ledger.lookup_natural(stream, (d.natural_key for d in wave))
-        by_key = self.ledger.lookup(stream, (d.key for d in wave))
-        entries = (*by_natural.values(), *by_key.values())
+        entries = self.ledger.neighbours(self.courier.stream, wave)
         self._seen = {entry.key: entry.revision for entry in entries}
+        by_key = {entry.key: entry for entry in entries}
+        by_natural = latest_holders(entries)
         return {
             document.key: entry
             for document in wave
@@ -523,6 +539,8 @@ class Delivery:
 _QUIET = frozenset({Status.DELIVERED, Status.UNCHANGED, Status.ACCEPTED, Status.SKIPPED})
 
 
+#: So often one document is surveyed in a run because another run has written it meanwhile.
+MAX_SURVEYS = 20
 #: Seconds between two looks at what another run has in flight.
 CLAIM_GLANCE = 0.5
 OVERDUE = (

@@ -146,6 +146,12 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def latest_holders(entries: Iterable[Entry]) -> dict[str, Entry]:
+    """Return, by natural key, the document that the target holds or may hold under it."""
+    held = [entry for entry in entries if entry.natural_key and entry.status in TAKEN | OPEN]
+    return {entry.natural_key: entry for entry in sorted(held, key=lambda e: e.sequence)}
+
+
 @dataclass(frozen=True)
 class Intended:
     """What came of an intent.
@@ -272,8 +278,12 @@ class Ledger:
         wanted = (key for key in natural_keys if key)
         with reading(self._engine) as connection:
             found = self._among(connection, stream, documents.c.natural_key, wanted)
-        held = [entry for entry in found if entry.status in TAKEN | OPEN]
-        return {entry.natural_key: entry for entry in sorted(held, key=lambda e: e.sequence)}
+        return latest_holders(found)
+
+    def neighbours(self, stream: str, around: Sequence[Document]) -> list[Entry]:
+        """Return all that is known under the keys and the natural keys of documents."""
+        with reading(self._engine) as connection:
+            return self._neighbours(connection, stream, around)
 
     def open_entries(self, stream: str) -> list[Entry]:
         """Return the documents that are in flight or in doubt, of all runs."""

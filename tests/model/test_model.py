@@ -18,15 +18,15 @@ from tests.model.machine import DerivedReferences, Model, NumberSequence
 from tests.model.promises import Broken
 
 QUICK = settings(
-    max_examples=40,
-    stateful_step_count=40,
+    max_examples=15,
+    stateful_step_count=60,
     database=None,
     deadline=None,
     print_blob=False,
     suppress_health_check=list(HealthCheck),
 )
 #: A weak product is found out in so many examples, whichever come first.
-FOUND = settings(QUICK, max_examples=60, phases=[Phase.generate], verbosity=Verbosity.quiet)
+FOUND = settings(QUICK, max_examples=40, stateful_step_count=30, phases=[Phase.generate], verbosity=Verbosity.quiet)
 
 
 @pytest.mark.parametrize("machine", [DerivedReferences, NumberSequence])
