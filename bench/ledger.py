@@ -78,11 +78,13 @@ class Quick(Courier):
         return self.prepare(record)
 
     def survey(
-        self, batch: Sequence[Document], known: Mapping[str, Entry]
+        self,
+        batch: Sequence[Document],
+        known: Mapping[str, Entry],  # noqa: ARG002
     ) -> Mapping[str, Outcome | Any]:
         return {document.key: "create" for document in batch}
 
-    def send(self, document: Document, plan: Any) -> Outcome:
+    def send(self, document: Document, plan: Any) -> Outcome:  # noqa: ARG002
         now = datetime.now(UTC)
         exchange = Exchange("POST", "/data/$batch", 200, "a" * 64, "b" * 64, "req-1", now, now)
         return Outcome(
@@ -92,7 +94,7 @@ class Quick(Courier):
             exchanges=[exchange],
         )
 
-    def read_back(self, entries: Sequence[Entry]) -> Mapping[str, Outcome]:
+    def read_back(self, entries: Sequence[Entry]) -> Mapping[str, Outcome]:  # noqa: ARG002
         return {}
 
 
@@ -105,24 +107,22 @@ class Memory(Ledger):
     def lookup(self, *_: Any) -> dict[str, Entry]:
         return {}
 
-    def lookup_natural(self, *_: Any) -> dict[str, Entry]:
-        return {}
+    def neighbours(self, *_: Any) -> list[Entry]:
+        return []
 
     def receive(self, *_: Any) -> None:
         return None
 
-    def intend(self, stream: str, intents: Sequence[Document], *_: Any, **__: Any) -> Intended:
+    def intend(self, _: str, intents: Sequence[Document], *__: Any, **___: Any) -> Intended:
         return Intended({document.key: 1 for document in intents}, {})
 
-    def settle(self, *_: Any, **__: Any) -> bool:
-        return True
+    def settle_many(self, *_: Any, **__: Any) -> set[str]:
+        return set()
 
 
 def deliver(ledger: Ledger, run_id: str, records: Sequence[dict[str, Any]]) -> float:
     """Deliver the records in batches; return milliseconds a document."""
-    delivery = Delivery(
-        Quick(), ledger, run_id, DeliveryOptions(connections=1), SINGER, sleep=lambda _: None
-    )
+    delivery = Delivery(Quick(), ledger, run_id, DeliveryOptions(), SINGER, sleep=lambda _: None)
     begun = time.perf_counter()
     for start in range(0, len(records), BATCH):
         delivery.run(records[start : start + BATCH])

@@ -8,7 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import click
 import yaml
+from singer_delivery.operator.cli import main as operator
 from tap_basware.tap import TapBasware
 from tap_d365fo.tap import TapD365FO
 from target_basware.masters import FIELDS
@@ -19,6 +21,7 @@ ROOT = Path(__file__).parents[1]
 HEADER = (
     "# Generated from the plugin's settings by `make docs`; what you set belongs in meltano.yml.\n"
 )
+UTILITY = "singer-delivery"
 PLUGINS: dict[str, tuple[str, Any]] = {
     "tap-basware": ("extractors", TapBasware),
     "tap-d365fo": ("extractors", TapD365FO),
@@ -27,8 +30,49 @@ PLUGINS: dict[str, tuple[str, Any]] = {
 }
 
 
+#: Those of the operator's commands, read from the environment; see `singer_delivery.operator`.
+OPERATOR_SETTINGS: tuple[dict[str, Any], ...] = (
+    {
+        "name": "ledger_url",
+        "kind": "string",
+        "label": "Ledger",
+        "description": "The ledger_url of the plugins.",
+        "sensitive": True,
+    },
+    {
+        "name": "payload_retention_days",
+        "kind": "integer",
+        "label": "Retention of records",
+        "description": "Days after which `erase --retention` erases the records kept for replay.",
+    },
+    {
+        "name": "masked_fields",
+        "kind": "string",
+        "label": "Masked fields",
+        "description": "Parts of the names of fields that are not shown, besides bank accounts, "
+        "separated by blanks.",
+    },
+    {
+        "name": "user",
+        "kind": "string",
+        "label": "User",
+        "description": "Who gives the command, where several people share one account: set in each "
+        "one's own environment (SINGER_DELIVERY_USER), never here. The audit trail marks it as "
+        "claimed.",
+    },
+)
+#: Each plugin's folder with a definition.
+NAMES = (*PLUGINS, UTILITY)
+
+
 def definition(name: str) -> str:
     """Return the content of a plugin's plugin.meltano.yml."""
+    plugins = {"utilities": [utility()]} if name == UTILITY else _singer(name)
+    body = {"plugins": plugins}
+    return HEADER + yaml.safe_dump(body, sort_keys=False, width=98, allow_unicode=True)
+
+
+def _singer(name: str) -> dict[str, list[dict[str, Any]]]:
     kind, plugin = PLUGINS[name]
     info = plugin._get_about_info()
     plugins: dict[str, list[dict[str, Any]]] = {
@@ -50,8 +94,29 @@ def definition(name: str) -> str:
     }
     if name == "target-basware":
         plugins["extractors"] = [masters_instance()]
-    body = {"plugins": plugins}
-    return HEADER + yaml.safe_dump(body, sort_keys=False, width=98, allow_unicode=True)
+    return plugins
+
+
+def utility() -> dict[str, Any]:
+    """Return the operator's command line, with both targets: they look into the live systems."""
+    folders = (f"./{UTILITY}[postgres]", "./target-d365fo", "./target-basware")
+    return {
+        "name": UTILITY,
+        "namespace": UTILITY.replace("-", "_"),
+        "pip_url": " ".join(f"-e {folder}" for folder in folders),
+        "executable": UTILITY,
+        "settings": [dict(setting) for setting in OPERATOR_SETTINGS],
+        "commands": {
+            command: {"args": command, "description": _help(command)}
+            for command in operator.list_commands(click.Context(operator))
+        },
+    }
+
+
+def _help(command: str) -> str:
+    found = operator.get_command(click.Context(operator), command)
+    assert found
+    return (found.help or "").strip().partition("\n")[0]
 
 
 def masters_instance() -> dict[str, Any]:
@@ -101,5 +166,5 @@ def _kind(schema: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    for plugin_name in PLUGINS:
+    for plugin_name in NAMES:
         (ROOT / plugin_name / "plugin.meltano.yml").write_text(definition(plugin_name))

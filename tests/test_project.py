@@ -6,10 +6,10 @@ import ast
 
 import pytest
 
-from tests.meltano_settings import PLUGINS, ROOT, definition
+from tests.meltano_settings import NAMES, ROOT, definition
 
 
-@pytest.mark.parametrize("name", PLUGINS)
+@pytest.mark.parametrize("name", NAMES)
 def test_meltano_definition_is_current(name: str) -> None:
     committed = (ROOT / name / "plugin.meltano.yml").read_text()
     assert committed == definition(name), "run `make docs`"

@@ -29,6 +29,13 @@ class Courier(ABC):
         The payload is None. Raises BadInput when not even the key is there.
         """
 
+    def is_older(self, one: Document, other: Document) -> bool:  # noqa: ARG002
+        """Tell whether one is an earlier version of the other, so that the other counts.
+
+        Without an answer, the one that came last does.
+        """
+        return False
+
     @abstractmethod
     def survey(
         self, batch: Sequence[Document], known: Mapping[str, Entry]

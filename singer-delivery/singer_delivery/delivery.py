@@ -192,13 +192,19 @@ class Delivery:
             except BadInput as problem:
                 self.bad_records.append(str(problem))
                 continue
-            latest.pop(document.key, None)
+            earlier = latest.pop(document.key, None)
+            if earlier and self.courier.is_older(document, earlier):
+                document, reason = earlier, rejected[document.key]
             latest[document.key] = document
             rejected[document.key] = reason
         self._receive(latest.values())
-        for key, reason in rejected.items():
-            if reason:
-                self._settle(latest.pop(key), Outcome(Status.REJECTED, reason))
+        self._settle_all(
+            [
+                (latest.pop(key), Outcome(Status.REJECTED, reason))
+                for key, reason in rejected.items()
+                if reason
+            ]
+        )
         return list(latest.values())
 
     def _receive(self, received: Iterable[Document]) -> None:
@@ -312,16 +318,15 @@ class Delivery:
             entry.key: entry.reason for entry in known.values() if entry.status is Status.SKIPPED
         }
         surveyed = self.courier.survey(wave, known)
-        pending: list[tuple[Document, Any]] = []
-        for document in wave:
-            decision = surveyed[document.key]
-            if not isinstance(decision, Outcome):
-                pending.append((document, decision))
-            elif self._commit(document, decision, self._seen.get(document.key, 0)):
-                self._tell(document, decision)
-            else:
-                contested.append(document)
-        return pending, contested
+        decided = [(document, surveyed[document.key]) for document in wave]
+        outcomes = [(one, found) for one, found in decided if isinstance(found, Outcome)]
+        fences = {document.key: self._seen.get(document.key, 0) for document, _ in outcomes}
+        overtaken = self._commit(outcomes, fences)
+        for document, outcome in outcomes:
+            if document.key not in overtaken:
+                self._tell(document, outcome)
+        contested += [document for document, _ in outcomes if document.key in overtaken]
+        return [pair for pair in decided if not isinstance(pair[1], Outcome)], contested
 
     def _busy(self, wave: Sequence[Document], known: Mapping[str, Entry]) -> list[Document]:
         """Return what another living run has in flight: judging it now would be too early."""
@@ -376,6 +381,7 @@ class Delivery:
         outage = _Outage()
         with ThreadPoolExecutor(self.options.connections) as pool:
             flying = self._flying
+            flying.clear()
             while True:
                 while len(flying) < self.options.connections and not self._halted(outage):
                     following = next(queue, None)
@@ -385,12 +391,15 @@ class Delivery:
                 if not flying:
                     break
                 done, _ = wait(flying, return_when=FIRST_COMPLETED)
-                for future in done:
-                    document = flying.pop(future)
-                    if self._land(document, future.result(), outage):
-                        doubtful.append(document)
-        for document, _ in queue:
-            self._settle(document, Outcome(Status.NOT_SENT, "the run stopped before it was sent"))
+                landed = [
+                    (flying.pop(future), self._land(future.result(), outage)) for future in done
+                ]
+                doubts = [pair for pair in landed if pair[1].status is Status.IN_DOUBT]
+                self._enter_doubt(doubts)
+                doubtful += [document for document, _ in doubts]
+                self._settle_all([pair for pair in landed if pair not in doubts])
+        stopped = Outcome(Status.NOT_SENT, "the run stopped before it was sent")
+        self._settle_all([(document, stopped) for document, _ in queue])
         if outage.fatal:
             raise outage.fatal
         return doubtful, contested
@@ -408,8 +417,8 @@ class Delivery:
     def _halted(self, outage: _Outage) -> bool:
         return outage.fatal is not None or self.stopping()
 
-    def _land(self, document: Document, landed: _Landed, outage: _Outage) -> bool:
-        """Commit what came of one send; return whether it is in doubt."""
+    def _land(self, landed: _Landed, outage: _Outage) -> Outcome:
+        """Return what came of one send, and note whether going on makes sense."""
         result = landed.result
         if isinstance(result, Outcome):
             outcome = result
@@ -427,13 +436,7 @@ class Delivery:
                 # Credentials, settings, a foreign address: the same for every other document.
                 outage.fatal = result
         request_id = outcome.request_id or _request_id(result)
-        outcome = replace(outcome, request_id=request_id, exchanges=landed.exchanges)
-        if outcome.status is Status.IN_DOUBT:
-            if self._commit(document, outcome, self._fences[document.key]):
-                logger.warning("%s: in doubt, reading back (%s)", document, outcome.reason)
-            return True
-        self._settle(document, outcome)
-        return False
+        return replace(outcome, request_id=request_id, exchanges=landed.exchanges)
 
     def _read_back(self, doubtful: Sequence[Document], spent: Container[str]) -> list[Document]:
         """Settle what the target holds; return what it does not, to be sent again.
@@ -477,23 +480,39 @@ class Delivery:
         )
         return Outcome(Status.STUCK, reason, read_back=error is None)
 
-    def _commit(self, document: Document, outcome: Outcome, fence: int | None = None) -> bool:
-        """Commit an outcome; False where another run has written the document since `fence`."""
+    def _commit(
+        self, outcomes: Sequence[tuple[Document, Outcome]], fences: Mapping[str, int]
+    ) -> set[str]:
+        """Commit outcomes together; return the keys that other runs have written since `fences`."""
         stream = self.courier.stream
-        if self.ledger.settle(stream, document, outcome, self.run_id, fence=fence):
-            if fence is not None:
-                self._fences[document.key] = fence + 1
-            return True
-        logger.info("%s: another run is at it", document)
-        return False
+        overtaken = self.ledger.settle_many(stream, outcomes, self.run_id, fences=fences)
+        for document, _ in outcomes:
+            if document.key in overtaken:
+                logger.info("%s: another run is at it", document)
+            elif document.key in fences:
+                self._fences[document.key] = fences[document.key] + 1
+        return overtaken
+
+    def _enter_doubt(self, doubts: Sequence[tuple[Document, Outcome]]) -> None:
+        """Commit that answers were lost; what became of these documents follows."""
+        overtaken = self._commit(doubts, {one.key: self._fences[one.key] for one, _ in doubts})
+        for document, outcome in doubts:
+            if document.key not in overtaken:
+                logger.warning("%s: in doubt, reading back (%s)", document, outcome.reason)
 
     def _settle(self, document: Document, outcome: Outcome) -> None:
-        if not self._commit(document, outcome, self._fences.get(document.key)):
-            outcome = Outcome(
-                Status.NOT_SENT,
-                f"another run has taken it over, whose outcome counts (not {outcome.status.value})",
-            )
-        self._tell(document, outcome)
+        self._settle_all([(document, outcome)])
+
+    def _settle_all(self, outcomes: Sequence[tuple[Document, Outcome]]) -> None:
+        """Commit outcomes together, and tell each."""
+        keys = {document.key for document, _ in outcomes}
+        overtaken = self._commit(outcomes, {k: f for k, f in self._fences.items() if k in keys})
+        for document, outcome in outcomes:
+            if document.key in overtaken:
+                words = f"another run has taken it over (this one: {outcome.status.value})"
+                self._tell(document, Outcome(Status.NOT_SENT, words))
+            else:
+                self._tell(document, outcome)
 
     def _tell(self, document: Document, outcome: Outcome) -> None:
         skipped = outcome.status is Status.SKIPPED

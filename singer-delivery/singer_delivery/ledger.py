@@ -118,6 +118,11 @@ SETTLE_ENTRY = text(
     *(bindparam(name, type_=String) for name in ("status", "remote_key", "settled_at")),
     *(bindparam(name, type_=BigInteger) for name in ("sequence", "held", "doubts")),
 )
+#: Who wrote some documents last.
+WRITERS = text(
+    "SELECT key, revision, status, run_id FROM documents "
+    "WHERE system = :system AND stream = :stream AND key IN :keys"
+).bindparams(bindparam("keys", expanding=True))
 TAKE_OVER = text(
     "UPDATE documents SET run_id = :run_id, revision = revision + 1 "
     "WHERE system = :system AND stream = :stream AND key = :key"
@@ -676,16 +681,11 @@ class Ledger:
         Without a fence, those that another living run has in flight.
         """
         wanted = sorted(fences)
-        d = documents.c
-        columns = d.key, d.revision, d.status, d.run_id
         found: dict[str, Row[Any]] = {}
         for start in range(0, len(wanted), CHUNK):
-            query = select(*columns).where(
-                d.system == self._system,
-                d.stream == stream,
-                d.key.in_(wanted[start : start + CHUNK]),
-            )
-            found |= {row.key: row for row in pen.connection.execute(query)}
+            keys = wanted[start : start + CHUNK]
+            values = {"system": self._system, "stream": stream, "keys": keys}
+            found |= {row.key: row for row in pen.connection.execute(WRITERS, values)}
         others = {r.run_id for r in found.values() if r.status in OPEN and r.run_id != run_id}
         living = runs.alive(pen.connection, others, pen.now)
         overtaken = set()

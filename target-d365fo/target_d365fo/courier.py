@@ -17,7 +17,7 @@ from tap_d365fo.natural_key import natural_key_text
 
 from target_d365fo.content_mark import ContentMark
 from target_d365fo.invoice import VendorInvoice
-from target_d365fo.judgement import Case, Plan, is_own, judge
+from target_d365fo.judgement import Case, Plan, is_earlier, is_own, judge
 from target_d365fo.lookup import Found, InvoiceKey, InvoiceLookup, Pending
 from target_d365fo.payload import (
     InvoiceRows,
@@ -139,6 +139,10 @@ class InvoiceCourier(Courier):
     def _id(self, record: Record) -> str:
         value = record.get(self._source.key_field)
         return str(value).strip() if isinstance(value, str | int) else ""
+
+    def is_older(self, one: Document, other: Document) -> bool:
+        """Tell whether one is an earlier version of the other."""
+        return is_earlier(one.version, other.version)
 
     def survey(
         self, batch: Sequence[Document], known: Mapping[str, Entry]

@@ -32,7 +32,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=20000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-shrink", action="store_true", help="stop at the first finding")
-    parser.add_argument("--length", type=int, default=60, help="steps of an example, at most")
+    parser.add_argument("--length", type=int, default=100, help="steps of an example, at most")
     given = parser.parse_args()
     machines: tuple[type[Model], ...] = (DerivedReferences, NumberSequence)
     violations, number = 0, given.seed * 1000

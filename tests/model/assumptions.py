@@ -17,3 +17,12 @@ LOST_LEDGER_STARTS_OVER = True
 #: A posted invoice is found by its number, or, while the ledger calls it delivered, by description;
 #: a rejected change ends that. So nobody changes the number in Basware of one that is posted.
 POSTED_UNDER_ITS_NUMBER = True
+
+#: A payment that Basware refuses because its invoice is TransferFailed is rejected for good, also
+#: where the invoice is accepted later. So nobody pays an invoice of which a change was rejected.
+PAID_WHILE_TRANSFERRED = True
+
+#: A payment that Basware has accepted and not confirmed is not seen as the latest of its invoice:
+#: an older one that is told after it, in another order or by another run, takes its place. So
+#: payments come in order, from one run at a time, where Basware takes its time to confirm.
+ACCEPTED_IN_ORDER = True

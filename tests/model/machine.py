@@ -83,7 +83,6 @@ class Model(RuleBasedStateMachine):
             new_ledger(host.file)
         self.records: dict[str, list[Record]] = {}
         self.replayed: set[str] = set()
-        self.ledger_was_lost = False
         self._begun = False
 
     @initialize(
@@ -145,8 +144,10 @@ class Model(RuleBasedStateMachine):
             if invoice.status in WAITING:
                 return
         held = promises.holding_of(self.shop.dynamics, key)
-        if held and held.posted and assumptions.POSTED_UNDER_ITS_NUMBER:
-            number = False
+        if held and held.posted:
+            if assumptions.PAID_WHILE_TRANSFERRED and self.shop.dynamics.was_settled(held.place):
+                return
+            number = number and not assumptions.POSTED_UNDER_ITS_NUMBER
         if not number:
             change = replace(change, number=invoice.content.number)
         self.shop.basware.transfer_again(key, replace(change, vendor=invoice.content.vendor))
@@ -209,11 +210,22 @@ class Model(RuleBasedStateMachine):
 
     def _pay(self, which: int, part: int, discount: bool) -> None:
         books = self.shop.dynamics
-        if unpaid := [voucher for voucher in books.posted if books.open_of(voucher) > 0]:
+        unpaid = [voucher for voucher in books.posted if books.open_of(voucher) > 0]
+        if assumptions.PAID_WHILE_TRANSFERRED:
+            unpaid = [voucher for voucher in unpaid if not self._has_failed(voucher)]
+        if unpaid:
             voucher = chosen(unpaid, which)
             settled = (books.open_of(voucher) * part / 100).quantize(Decimal("0.01"))
             taken = (settled * 2 / 100).quantize(Decimal("0.01")) if discount else Decimal(0)
             books.pay(voucher, settled - taken, taken)
+
+    def _has_failed(self, voucher: str) -> bool:
+        described = self.shop.dynamics.posted[voucher]["Description"]
+        invoices = self.shop.basware.invoices.values()
+        return any(
+            promises.described(invoice.key) == described and invoice.status == "TransferFailed"
+            for invoice in invoices
+        )
 
     @precondition(lambda self: bool(self.shop.dynamics.payments))
     @rule(which=some)
@@ -323,6 +335,8 @@ class Model(RuleBasedStateMachine):
         host: Host | None = None,
         meanwhile: Callable[[], None] | None = None,
     ) -> Run:
+        if job is Job.PAYMENTS and self._payments_in_order():
+            way = replace(way, order=Order.AS_READ)
         process = self.shop.process(way.mishaps)
         process.meanwhile = meanwhile or process.meanwhile
         run = Run(self.shop, host or self.first, job, way, process)
@@ -331,10 +345,16 @@ class Model(RuleBasedStateMachine):
         self._after(run)
         return run
 
+    def _payments_in_order(self) -> bool:
+        slow = self.shop.confirms and self.shop.basware.slow
+        return assumptions.ACCEPTED_IN_ORDER and slow
+
     def _run_both(
         self, jobs: tuple[Job, Job], second: Host, schedule: Sequence[bool], crash_at: int
     ) -> None:
         self._keep()
+        if jobs == (Job.PAYMENTS, Job.PAYMENTS) and self._payments_in_order():
+            jobs = (Job.PAYMENTS, Job.INVOICES)
         runs = [
             Run(self.shop, host, job, CALMLY, self.shop.process(Mishaps(crash_at=crash)))
             for job, host, crash in zip(jobs, (self.first, second), (0, crash_at), strict=True)
@@ -372,7 +392,6 @@ class Model(RuleBasedStateMachine):
     def lose_the_ledger(self, dice: int) -> None:
         if dice:
             return
-        self.ledger_was_lost = True
         for host in (self.first, self.second):
             host.crash()
         new_ledger(self.first.file)

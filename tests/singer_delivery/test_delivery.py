@@ -63,19 +63,19 @@ class WatchedLedger(Ledger):
         self.event("intended")
         return intended
 
-    def settle(
+    def settle_many(
         self,
         stream: str,
-        document: Document,
-        outcome: Outcome,
+        outcomes: Sequence[tuple[Document, Outcome]],
         run_id: str,
         *,
-        fence: int | None = None,
-    ) -> bool:
-        self.event(f"about to settle {document.key}")
-        done = super().settle(stream, document, outcome, run_id, fence=fence)
-        self.event(f"settled {document.key}")
-        return done
+        fences: Mapping[str, int] | None = None,
+    ) -> set[str]:
+        keys = ", ".join(document.key for document, _ in outcomes)
+        self.event(f"about to settle {keys}")
+        overtaken = super().settle_many(stream, outcomes, run_id, fences=fences)
+        self.event(f"settled {keys}")
+        return overtaken
 
 
 @dataclass

@@ -166,7 +166,7 @@ def test_a_document_without_an_outcome_holds_back_every_state_that_covers_it(
     runner: Runner, fault: list[Fault]
 ) -> None:
     runner.config["batch_size_rows"] = 1
-    runner.system.faults = {"b": fault}
+    runner.system.faults = {"b": list(fault)}
     result = runner.run(
         *(SCHEMA, offered("a"), state("a"), offered("b"), state("b"), offered("c"), state("c"))
     )
