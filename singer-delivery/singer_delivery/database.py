@@ -73,15 +73,31 @@ def _transaction(engine: Engine, *, reads: bool) -> Iterator[Connection]:
         ):
             yield connection
     except sqlalchemy.exc.SQLAlchemyError as error:
-        msg = f"the ledger cannot be read or written: {reason(error)}; nothing more is sent"
+        words = reason(error)
+        msg = f"the ledger cannot be read or written: {words}; nothing more is sent{_remedy(words)}"
         raise LedgerError(msg) from None
 
 
 def _unusable(url: str, error: Exception) -> LedgerError:
+    words = reason(error)
     return LedgerError(
-        f"the ledger at {printable(url)} cannot be used: {reason(error)}. Nothing is sent "
-        "without it; check ledger_url, the folder's rights and the disk"
+        f"the ledger at {printable(url)} cannot be used: {words}. Nothing is sent "
+        f"without it; check ledger_url, the folder's rights and the disk{_remedy(words)}"
     )
+
+
+#: Part of SQLite's words, and what to do about it.
+REMEDIES = {
+    "is locked": f"another program has kept it locked for {SQLITE_BUSY_SECONDS} s: find and end it",
+    "disk is full": "free some space, then run again",
+    "readonly": "give this user the right to write the file and its folder",
+    "disk I/O error": "check the disk and its file system, and restore the ledger if need be",
+}
+
+
+def _remedy(words: str) -> str:
+    found = [remedy for part, remedy in REMEDIES.items() if part in words]
+    return f" ({found[0]})" if found else ""
 
 
 def _parsed(url: str) -> sqlalchemy.URL:
@@ -118,7 +134,11 @@ def _engine(url: sqlalchemy.URL) -> Engine:
             url = url.set(drivername="postgresql+psycopg")
         return _loaded(url, pool_pre_ping=True)
     if url.database and not url.database.startswith((":memory:", "file:")):
-        Path(url.database).absolute().parent.mkdir(parents=True, exist_ok=True)
+        file = Path(url.database).absolute()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if not file.exists():
+            # It will hold invoices; SQLite gives its other files the same mode.
+            file.touch(mode=0o600)
     engine = _loaded(url, connect_args={"timeout": SQLITE_BUSY_SECONDS})
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)

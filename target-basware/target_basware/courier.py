@@ -26,6 +26,8 @@ from target_basware.request_status import RequestDesk
 from target_basware.response import external_code, invoice_id, transfer_response
 
 LIST = "transferResponses"
+#: Offered, and not answered by anybody.
+WAITING = "WaitingForTransfer"
 TRANSFERRED = frozenset({"Transferred", "Paid"})
 FAILED = frozenset({"TransferFailed"})
 #: What is kept of an outcome in the ledger.
@@ -80,13 +82,17 @@ class TransferResponseCourier(Courier):
     ) -> Mapping[str, Outcome | Any]:
         """Leave out what was told already, told and refused by P2P, or overtaken by a later one.
 
-        The plan tells whether the invoice is to be looked at first, because it may have an answer.
+        Nothing is told without a look at the invoice, see `send`.
         """
         return {d.key: _decided(d, known.get(d.key)) for d in batch}
 
-    def send(self, document: Document, plan: bool) -> Outcome:
-        """Post one response and find out what Basware made of it. Raises Rejected and ApiError."""
-        if plan and (answer := self._answer(document)):
+    def send(self, document: Document, plan: Any) -> Outcome:  # noqa: ARG002
+        """Look at the invoice, post one response and find out what Basware made of it.
+
+        Basware takes a response as the answer to the latest transfer, whichever was meant. Raises
+        Rejected and ApiError.
+        """
+        if answer := self._answered(document):
             return answer
         path = invoice_path(document.key)
         if self.acknowledge_first:
@@ -134,11 +140,11 @@ class TransferResponseCourier(Courier):
             else:
                 return
 
-    def _answer(self, document: Document) -> Outcome | None:
-        """Return that the transfer of this version has its answer, None where it has none.
+    def _answered(self, document: Document) -> Outcome | None:
+        """Return why the transfer of this version needs no answer, None where it does.
 
-        Another wording of it would be taken for the answer to a transfer that came later, which
-        then would never be made. Raises Rejected.
+        It has one, or was made again since with contents that nobody has judged yet. Raises
+        Rejected.
         """
         invoice = self.client.document(document.key)
         if invoice is None:
@@ -146,13 +152,20 @@ class TransferResponseCourier(Courier):
         told = responses(invoice, LIST)
         if with_code(told, document.remote_key):
             return Outcome(Status.UNCHANGED, "Basware has this response already")
-        waiting = invoice.get("processingStatus") in AWAITED
-        if waiting and any(_answers(response, document) for response in told):
+        status = invoice.get("processingStatus")
+        if status in AWAITED and any(_answers(response, document) for response in told):
             reason = (
                 "Basware has an answer to this transfer already, and the invoice was transferred "
                 "again since: that transfer gets an answer of its own"
             )
             return Outcome(Status.UNCHANGED, reason)
+        judged, now = moment(document.version), moment(str(invoice.get("lastUpdated") or ""))
+        if status == WAITING and judged is not None and now is not None and judged < now:
+            reason = (
+                f"the invoice was changed or transferred again in Basware at {now.isoformat()}, "
+                "after the version that this is about: that one gets an answer of its own"
+            )
+            return Outcome(Status.SKIPPED, reason)
         return None
 
     def _look(self, document: Document, error: Refused) -> Outcome:
@@ -173,18 +186,14 @@ class TransferResponseCourier(Courier):
         raise Rejected(msg)
 
 
-def _decided(document: Document, entry: Entry | None) -> Outcome | bool:
-    """Return what the ledger makes of an outcome, or whether Basware has to be looked at."""
+def _decided(document: Document, entry: Entry | None) -> Outcome | None:
+    """Return what the ledger alone makes of an outcome; None where Basware has to be looked at."""
     if entry is None:
-        # After a loss of the ledger, what was delivered before comes as unchanged.
-        return document.detail.get("status") == Status.UNCHANGED.value
+        return None
     if _overtaken(document, entry):
         return _kept(entry)
-    if _newest(entry)["fingerprint"] == document.fingerprint and not _offered_again(
-        document, entry
-    ):
-        return retold(entry) or True
-    return True
+    told = _newest(entry)["fingerprint"] == document.fingerprint
+    return retold(entry) if told and not _offered_again(document, entry) else None
 
 
 def _newest(entry: Entry) -> Mapping[str, str]:

@@ -15,7 +15,8 @@ ANSWERED_BEFORE_CHANGED = True
 LOST_LEDGER_STARTS_OVER = True
 
 #: A posted invoice is found by its number, or, while the ledger calls it delivered, by description;
-#: a rejected change ends that. So nobody changes the number in Basware of one that is posted.
+#: a rejected change ends that. So nobody changes the number in Basware of one that is posted, nor
+#: replays a version with another number.
 POSTED_UNDER_ITS_NUMBER = True
 
 #: A payment that Basware refuses because its invoice is TransferFailed is rejected for good, also

@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 from target_d365fo.lookup import INCOMPLETE
 
 from tests.model import assumptions, promises
-from tests.model.basware import WAITING, Basware, Repeated
+from tests.model.basware import TAKEN, WAITING, Basware, Repeated
 from tests.model.content import ACCOUNTS, MAPPED, NUMBERS, ROWS, UNMAPPED, VENDORS, Clock, Content
 from tests.model.dynamics import Dynamics, Key, Row
 from tests.model.hosts import Host, folder, new_ledger, one_process
@@ -171,6 +171,8 @@ class Model(RuleBasedStateMachine):
     @rule(which=some)
     def submit_or_recall(self, which: int) -> None:
         header = self.shop.dynamics.headers[chosen(list(self.shop.dynamics.headers), which)]
+        if header["InvoiceDescription"].endswith(INCOMPLETE):
+            return
         started = header["VendorInvoiceReviewStatus"] != "Draft"
         header["VendorInvoiceReviewStatus"] = "Draft" if started else "InReview"
 
@@ -212,19 +214,19 @@ class Model(RuleBasedStateMachine):
         books = self.shop.dynamics
         unpaid = [voucher for voucher in books.posted if books.open_of(voucher) > 0]
         if assumptions.PAID_WHILE_TRANSFERRED:
-            unpaid = [voucher for voucher in unpaid if not self._has_failed(voucher)]
+            unpaid = [voucher for voucher in unpaid if self._is_accepted(voucher)]
         if unpaid:
             voucher = chosen(unpaid, which)
             settled = (books.open_of(voucher) * part / 100).quantize(Decimal("0.01"))
             taken = (settled * 2 / 100).quantize(Decimal("0.01")) if discount else Decimal(0)
             books.pay(voucher, settled - taken, taken)
 
-    def _has_failed(self, voucher: str) -> bool:
+    def _is_accepted(self, voucher: str) -> bool:
+        """Tell whether Basware takes payments of a posted invoice."""
         described = self.shop.dynamics.posted[voucher]["Description"]
-        invoices = self.shop.basware.invoices.values()
         return any(
-            promises.described(invoice.key) == described and invoice.status == "TransferFailed"
-            for invoice in invoices
+            promises.described(key) == described and invoice.status in TAKEN
+            for key, invoice in self.shop.basware.invoices.items()
         )
 
     @precondition(lambda self: bool(self.shop.dynamics.payments))
@@ -323,10 +325,14 @@ class Model(RuleBasedStateMachine):
             if assumptions.ANSWERED_BEFORE_CHANGED and waits:
                 return
             self.replayed.add(key)
+        held = promises.holding_of(self.shop.dynamics, key)
+        renumbered = held and held.posted and held.number != record["invoiceNumber"]
+        if renumbered and assumptions.POSTED_UNDER_ITS_NUMBER:
+            return
         process = self.shop.process(way.mishaps)
         run = Run(self.shop, self.first, Job.INVOICES, way, process)
         run.replay(record)
-        self._after(run)
+        self._after(run, alone=False)
 
     def _run(
         self,

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import itertools
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import pytest
 import sqlalchemy
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from singer_delivery import payloads
 from singer_delivery.database import open_database
 from singer_delivery.delivery import Delivery, DeliveryOptions, waves
 from singer_delivery.document import FINAL, HELD, OPEN, Document, Entry, Outcome, Status
@@ -24,6 +27,8 @@ from singer_delivery.errors import (
     Unavailable,
 )
 from singer_delivery.ledger import Intended, Ledger
+from singer_delivery.payloads import SingerStream
+from singer_delivery.trail import Link
 
 from tests.singer_delivery.fake_system import (
     Crash,
@@ -109,6 +114,11 @@ class World:
         delivery = self.start()
         delivery.run(records)
         return delivery
+
+    def trail(self, key: str) -> list[Link]:
+        """Return what the trail tells of a document."""
+        system = self.ledger._system
+        return [link for link in self.ledger.trail.of(key) if link.system == system]
 
     def statuses(self, *keys: str) -> dict[str, Status]:
         """Return what the ledger says of these documents."""
@@ -376,10 +386,23 @@ def test_an_empty_batch_is_nothing_to_do(world: World) -> None:
     assert world.run().tally == {}
 
 
-@pytest.mark.parametrize("wrong", [{"connections": 0}, {"max_sends": 0}, {"read_back_wait": -1}])
-def test_limits_that_would_send_nothing_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(SetupError):
-        DeliveryOptions(**wrong)
+LEAST: dict[str, Any] = {
+    "connections": 1,
+    "max_sends": 1,
+    "max_lost_answers": 1,
+    "read_back_wait": 0,
+    "claim_wait": 0,
+}
+
+
+@pytest.mark.parametrize("name", LEAST)
+def test_limits_that_would_send_nothing_are_refused(name: str) -> None:
+    assert DeliveryOptions(**LEAST) == DeliveryOptions(1, 1, 0, 1, 0)
+    with pytest.raises(SetupError) as caught:
+        DeliveryOptions(**{**LEAST, name: LEAST[name] - 1})
+    assert str(caught.value) == (
+        "max_connections, max_sends and max_lost_answers must be 1 or more, and no wait below 0"
+    )
 
 
 # In doubt
@@ -440,6 +463,320 @@ def test_a_crash_after_the_request_is_settled_by_the_next_run(world: World) -> N
     assert world.statuses("a", "b") == {"a": Status.DELIVERED, "b": Status.NOT_SENT}
     world.run(record("a"), record("b"))
     assert world.held() == ["a", "b"]
+
+
+class DeafCourier(FakeCourier):
+    """Cannot ask the system for some documents."""
+
+    deaf: frozenset[str] = frozenset("a")
+    asked: list[str]
+
+    def read_back(self, entries: Sequence[Entry]) -> Mapping[str, Outcome]:
+        self.asked.append("".join(entry.key for entry in entries))
+        if any(entry.key in self.deaf for entry in entries):
+            msg = "the filter is malformed"
+            raise Refused(msg)
+        return super().read_back(entries)
+
+
+def deaf(world: World, run: str, max_lost_answers: int) -> tuple[Delivery, DeafCourier]:
+    courier = DeafCourier(world.system)
+    courier.asked = []
+    options = DeliveryOptions(max_lost_answers=max_lost_answers, connections=1)
+    return Delivery(courier, world.ledger, run, options, sleep=world.naps.append), courier
+
+
+def test_what_cannot_be_asked_for_holds_up_no_other(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    courier = FakeCourier(world.system)
+    left = [courier.prepare(record(key, f"F-{key}")) for key in "abc"]
+    world.ledger.intend("invoices", left, "dead")
+    world.system.store(left[1])
+    caplog.set_level(logging.INFO)
+    delivery, asking = deaf(world, "run-1", 2)
+    delivery.settle_leftovers()
+    assert world.naps == [2.0]
+    assert asking.asked == ["abc", "a", "b", "c"]
+    assert world.statuses(*"abc") == {
+        "a": Status.IN_DOUBT,
+        "b": Status.DELIVERED,
+        "c": Status.NOT_SENT,
+    }
+    assert delivery.tally == {Status.IN_DOUBT: 1, Status.DELIVERED: 1}
+    known = world.ledger.lookup("invoices", "abc")
+    assert known["a"].reason == "reading back failed: the filter is malformed"
+    assert {entry.run_id for entry in known.values()} == {"run-1"}
+    assert "a: in doubt: reading back failed: the filter is malformed" in caplog.messages
+    kinds = {key: [link.kind for link in world.trail(key)[2:]] for key in "abc"}
+    assert kinds == {
+        "a": ["in_doubt"],
+        "b": ["read_back", "delivered"],
+        "c": ["read_back", "not_sent"],
+    }
+    # The next run tries it again, once, and gives it up.
+    last, asking = deaf(world, "run-2", 2)
+    last.settle_leftovers()
+    assert (last.tally, last.stuck, asking.asked) == ({Status.STUCK: 1}, ["a"], ["a"])
+
+
+def test_what_cannot_be_asked_for_is_given_up_in_words(world: World) -> None:
+    document = FakeCourier(world.system).prepare(record("a", "F-1"))
+    world.ledger.intend("invoices", [document], "dead")
+    delivery, _ = deaf(world, "run-1", 1)
+    delivery.settle_leftovers()
+    assert world.ledger.lookup("invoices", ["a"])["a"].reason == (
+        "its answers were lost 1 times in a row, and reading back failed: the filter is "
+        "malformed; it is not sent again until its content changes or somebody replays it "
+        "(singer-delivery replay)"
+    )
+    assert [link.kind for link in world.trail("a")] == ["intended", "taken_over", "stuck"]
+
+
+def test_one_that_cannot_be_asked_for_after_its_send_leaves_the_others_settled(
+    world: World,
+) -> None:
+    world.system.faults = {key: [Fault.LOST_AFTER] for key in "ab"}
+    delivery, asking = deaf(world, "run-1", 20)
+    delivery.run([record("a"), record("b")])
+    assert world.statuses(*"ab") == {"a": Status.IN_DOUBT, "b": Status.DELIVERED}
+    assert world.ledger.lookup("invoices", ["a"])["a"].reason == (
+        "reading back failed: the filter is malformed"
+    )
+    assert asking.asked == ["ab", "a", "b"]
+    assert [link.kind for link in world.trail("b")[1:]] == ["in_doubt", "read_back", "delivered"]
+
+
+def test_a_document_whose_answers_are_lost_too_often_is_given_up_until_it_changes(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.options = DeliveryOptions(max_sends=2, max_lost_answers=3)
+    world.system.faults = {"a": [Fault.LOST_BEFORE] * 9}
+    first = world.run(record("a", "F-1"))
+    assert (first.tally, first.stuck) == ({Status.NOT_SENT: 1}, [])
+    assert world.ledger.lookup("invoices", ["a"])["a"].reason == (
+        "the answer was lost each time, and it is not in the target"
+    )
+    assert [link.kind for link in world.trail("a")] == [
+        *("intended", "in_doubt", "intended", "in_doubt", "read_back", "not_sent")
+    ]
+    assert world.trail("a")[1].detail["request_id"] == "r-1"
+    second = world.run(record("a", "F-1"), record("b", "F-2"))
+    assert second.tally == {Status.STUCK: 1, Status.DELIVERED: 1}
+    assert (second.stuck, world.system.sends["a"]) == (["invoice F-1"], 1)
+    reason = (
+        "its answers were lost 3 times in a row, and it is not in the target; it is not sent "
+        "again until its content changes or somebody replays it (singer-delivery replay)"
+    )
+    assert world.ledger.lookup("invoices", ["a"])["a"].reason == reason
+    assert [link.kind for link in world.trail("a")[-2:]] == ["read_back", "stuck"]
+    caplog.clear()
+    third = world.run(record("a", "F-1"), record("c", "F-3"))
+    assert third.tally == {Status.STUCK: 1, Status.DELIVERED: 1}
+    assert (third.stuck, world.system.sends["a"]) == ([], 0)
+    [line] = [line for line in caplog.records if "F-1" in line.getMessage()]
+    assert (line.levelname, line.getMessage()) == (
+        "ERROR",
+        f"invoice F-1: still stuck, and not sent: {reason}",
+    )
+    world.system.faults = {}
+    assert world.run(record("a", "F-1", content=2)).tally == {Status.DELIVERED: 1}
+
+
+def test_a_run_that_is_stopped_sends_nothing_again(world: World) -> None:
+    world.system.faults = {"a": [Fault.LOST_BEFORE]}
+    delivery = world.start()
+
+    def stop(_: float) -> None:
+        world.stopping = True
+
+    delivery.sleep = stop
+    delivery.run([record("a")])
+    assert (delivery.tally, world.system.sends) == ({Status.NOT_SENT: 1}, {"a": 1})
+
+
+# Overtaken by another run
+
+
+def overtake(world: World, outcome: Outcome) -> None:
+    """Let another run settle what this one is at."""
+    document = FakeCourier(world.system).prepare(record("a", "F-1"))
+    world.ledger.settle("invoices", document, outcome, "another")
+
+
+def test_the_outcome_of_the_run_that_took_a_document_over_counts(
+    ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World(ledger)
+
+    def event(name: str) -> None:
+        if name == "a stored":
+            overtake(world, Outcome(Status.REJECTED, "by hand"))
+
+    caplog.set_level(logging.INFO)
+    world.system.event = event
+    delivery = world.run(record("a", "F-1"), record("b", "F-2"))
+    assert delivery.tally == {Status.NOT_SENT: 1, Status.DELIVERED: 1}
+    entry = world.ledger.lookup("invoices", ["a"])["a"]
+    assert (entry.status, entry.run_id) == (Status.REJECTED, "another")
+    assert "invoice F-1: another run is at it" in caplog.messages
+    [words] = [line for line in caplog.messages if line.startswith("invoice F-1: not sent: ")]
+    assert "another run has taken it over" in words
+    assert "delivered" in words
+
+
+def test_what_another_run_settled_while_it_was_in_doubt_is_surveyed_again(world: World) -> None:
+    world.system.faults = {"a": [Fault.LOST_AFTER]}
+    delivery = world.start()
+    delivery.sleep = lambda _: overtake(world, Outcome(Status.REJECTED, "by hand"))
+    delivery.run([record("a", "F-1")])
+    assert (delivery.tally, world.system.sends) == ({Status.UNCHANGED: 1}, {"a": 1})
+    kinds = [link.kind for link in world.trail("a")]
+    assert kinds == ["intended", "in_doubt", "rejected", "unchanged"]
+
+
+def test_a_lost_answer_of_a_document_that_was_taken_over_is_not_told(
+    ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World(ledger)
+
+    def event(name: str) -> None:
+        if name == "a stored":
+            overtake(world, Outcome(Status.REJECTED, "by hand"))
+
+    caplog.set_level(logging.INFO)
+    world.system.event = event
+    world.system.faults = {"a": [Fault.LOST_AFTER]}
+    assert world.run(record("a", "F-1")).tally == {Status.UNCHANGED: 1}
+    assert [link.kind for link in world.trail("a")] == ["intended", "rejected", "unchanged"]
+    assert not [words for words in caplog.messages if "in doubt" in words]
+
+
+class RacingCourier(FakeCourier):
+    """Is beaten by another run after each survey."""
+
+    surveys: Counter[str]
+    race: Callable[[], None]
+
+    def survey(
+        self, batch: Sequence[Document], known: Mapping[str, Entry]
+    ) -> Mapping[str, Outcome | Any]:
+        self.surveys.update(document.key for document in batch)
+        self.race()
+        return super().survey(batch, known)
+
+
+def racing(world: World, race: Callable[[], None]) -> tuple[Delivery, RacingCourier]:
+    courier = RacingCourier(world.system)
+    courier.surveys, courier.race = Counter(), race
+    return Delivery(courier, world.ledger, "run-1", world.options, sleep=world.naps.append), courier
+
+
+def test_what_other_runs_keep_changing_is_left_to_the_next_run(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    delivery, courier = racing(world, lambda: overtake(world, Outcome(Status.REJECTED, "no")))
+    delivery.run([record("a", "F-1"), record("b", "F-2")])
+    assert delivery.tally == {Status.NOT_SENT: 1, Status.DELIVERED: 1}
+    assert courier.surveys == {"a": 20, "b": 1}
+    assert world.ledger.lookup("invoices", ["a"])["a"].run_id == "another"
+    assert "invoice F-1: not sent: other runs kept changing it" in caplog.messages
+    assert world.held() == ["b"]
+
+
+def test_a_survey_that_another_run_has_overtaken_settles_nothing(world: World) -> None:
+    world.run(record("a", "F-1"))
+    changes = iter([Outcome(Status.REJECTED, "by hand")])
+
+    def race() -> None:
+        for outcome in changes:
+            overtake(world, outcome)
+
+    delivery, courier = racing(world, race)
+    delivery.run([record("a", "F-1")])
+    assert (delivery.tally, courier.surveys) == ({Status.UNCHANGED: 1}, {"a": 2})
+    kinds = [link.kind for link in world.trail("a")]
+    assert kinds == ["intended", "delivered", "rejected", "unchanged"]
+
+
+# What is kept and told
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_what_came_in_is_noted_before_its_outcome_and_kept_if_wanted(
+    world: World, keep: bool
+) -> None:
+    singer = SingerStream("offers", {"type": "object"}, ["id"])
+    options = DeliveryOptions(keep_records=keep)
+    delivery = Delivery(FakeCourier(world.system), world.ledger, "run-1", options, singer)
+    old, new, bad = record("a", "F-1", 1), record("a", "F-1", 2), record("b", unmapped="US99")
+    delivery.run([old, new, bad])
+    assert [link.kind for link in world.trail("a")] == [
+        *("received", "mapped", "intended", "delivered")
+    ]
+    assert [link.kind for link in world.trail("b")] == ["received", "rejected"]
+    assert {link.run_id for link in world.trail("a")} == {"run-1"}
+    engine, system = world.ledger._engine, world.ledger._system
+    kept = [payloads.load(engine, system, "invoices", key) for key in "ab"]
+    assert [payload and (payload.record, payload.source) for payload in kept] == (
+        [(new, "offers"), (bad, "offers")] if keep else [None, None]
+    )
+
+
+def test_a_version_that_no_ledger_can_store_is_rejected_under_its_key(world: World) -> None:
+    class OddCourier(FakeCourier):
+        def prepare(self, record: Mapping[str, Any]) -> Document:
+            return replace(super().prepare(record), version="\0")
+
+    delivery = Delivery(OddCourier(world.system), world.ledger, "run-1")
+    delivery.run([record("a", "F-1")])
+    entry = world.ledger.lookup("invoices", ["a"])["a"]
+    assert (entry.status, entry.natural_key, entry.version, str(entry)) == (
+        *(Status.REJECTED, "", "", "a"),
+    )
+    assert entry.reason == "its number or version holds characters that cannot be stored"
+
+
+def test_an_outcome_tells_machines_what_it_is_about(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    world.system.faults = {"a": [Fault.REFUSED], "b": [Fault.REJECTED]}
+    world.run(record("a", "F-1", 7), record("b", "F-2"))
+    about = {line.getMessage(): vars(line) for line in caplog.records}
+    refused = about["invoice F-1: rejected: the vendor is on hold"]
+    assert (refused["document_version"], refused["remote_request_id"]) == ("7", "r-2")
+    assert refused["levelname"] == "WARNING"
+    assert about["invoice F-2: rejected: the amounts do not add up"]["remote_request_id"] == ""
+
+
+def test_what_is_in_flight_is_named(world: World) -> None:
+    seen: list[list[str]] = []
+    delivery = world.start()
+
+    def event(name: str) -> None:
+        deadline = time.monotonic() + 10
+        while name == "a stored" and not delivery.in_flight and time.monotonic() < deadline:
+            time.sleep(0.001)
+        seen.append(delivery.in_flight)
+
+    world.system.event = event
+    delivery.run([record("a", "F-1")])
+    assert ["invoice F-1"] in seen
+    assert delivery.in_flight == []
+
+
+def test_what_is_accepted_is_asked_for_page_by_page(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow(world, "run-1", {}).run([record(key) for key in "abcde"])
+    following = slow(world, "run-2", {key: Outcome(Status.DELIVERED) for key in "ae"})
+    pages = partial(world.ledger.accepted_entries, limit=2)
+    monkeypatch.setattr(world.ledger, "accepted_entries", pages)
+    following.settle_leftovers()
+    assert following.tally == {Status.DELIVERED: 2}
+    assert [link.run_id for link in world.trail("e")] == ["run-1", "run-1", "run-2"]
 
 
 # The system as a whole

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from singer_delivery.database import VERSION_TABLE
 from singer_delivery.document import Document, Entry, Outcome, Status
 from singer_delivery.errors import LedgerError
 from singer_delivery.ledger import Ledger
+from singer_delivery.payloads import SingerStream, load
+from singer_delivery.runs import Run
 
 SYSTEM = "https://usmf.example"
 DELIVERED = Outcome(Status.DELIVERED, remote_key="VEN-1")
@@ -528,6 +530,263 @@ def test_missing_folders_of_a_sqlite_ledger_are_made(tmp_path: Path) -> None:
         assert (tmp_path / "state/of/things/ledger.db").exists()
 
 
+# Lost answers in a row
+
+
+def doubts(ledger: Ledger) -> int:
+    return ledger.lookup("invoices", ["1"])["1"].doubts
+
+
+@pytest.mark.parametrize("by_entry", [False, True], ids=["by document", "by entry"])
+def test_lost_answers_are_counted_until_the_target_says_something(
+    ledger: Ledger, by_entry: bool
+) -> None:
+    def settle(status: Status) -> int:
+        if by_entry:
+            entry = ledger.lookup("invoices", ["1"])["1"]
+            ledger.settle_entry(entry, Outcome(status), "run-1")
+        else:
+            ledger.settle("invoices", invoice("1"), Outcome(status), "run-1")
+        return doubts(ledger)
+
+    ledger.intend("invoices", [invoice("1")], "run-1")
+    assert doubts(ledger) == 0
+    assert [settle(Status.IN_DOUBT), settle(Status.NOT_SENT), settle(Status.IN_DOUBT)] == [1, 1, 2]
+    ledger.intend("invoices", [invoice("1")], "run-1")
+    assert doubts(ledger) == 2
+    assert settle(Status.STUCK) == 2
+    assert settle(Status.REJECTED) == 0
+    for status in (Status.DELIVERED, Status.UNCHANGED, Status.SKIPPED, Status.ACCEPTED):
+        assert (settle(Status.IN_DOUBT), settle(status)) == (1, 0)
+
+
+def test_another_content_has_lost_no_answers_yet(ledger: Ledger) -> None:
+    for _ in range(3):
+        ledger.settle("invoices", invoice("1"), Outcome(Status.IN_DOUBT), "run-1")
+    assert doubts(ledger) == 3
+    ledger.intend("invoices", [invoice("1", fingerprint="0" * 64)], "run-1")
+    assert doubts(ledger) == 0
+
+
+@pytest.mark.parametrize("status", [Status.STUCK, Status.NOT_SENT, Status.REJECTED])
+def test_what_an_operator_releases_may_be_sent_again(ledger: Ledger, status: Status) -> None:
+    ledger.settle("invoices", invoice("1"), Outcome(Status.IN_DOUBT), "run-1")
+    ledger.settle("invoices", invoice("1"), Outcome(status, "no"), "run-1")
+    before = ledger.lookup("invoices", ["1"])["1"]
+    assert ledger.release("invoices", "1", "run-2", reason="the bank \0 was closed")
+    after = ledger.lookup("invoices", ["1"])["1"]
+    assert after == replace(
+        before,
+        status=Status.NOT_SENT,
+        doubts=0,
+        run_id="run-2",
+        reason="the bank \ufffd was closed",
+        revision=before.revision + 1,
+    )
+    link = ledger.trail.of("1")[-1]
+    assert (link.kind, link.system, link.stream, link.run_id, link.detail) == (
+        *("released", SYSTEM, "invoices", "run-2"),
+        {"reason": "the bank \0 was closed"},
+    )
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        *(Status.INTENDED, Status.IN_DOUBT, Status.ACCEPTED, Status.DELIVERED),
+        *(Status.UNCHANGED, Status.SKIPPED),
+    ],
+)
+def test_what_is_held_or_may_be_cannot_be_released(ledger: Ledger, status: Status) -> None:
+    ledger.settle("invoices", invoice("1"), Outcome(status), "run-1")
+    before = ledger.lookup("invoices", ["1"])
+    assert not ledger.release("invoices", "1", "run-2")
+    assert ledger.lookup("invoices", ["1"]) == before
+    assert len(ledger.trail.of("1")) == 1
+
+
+def test_only_the_named_document_is_released(ledger_url: str) -> None:
+    with opened(ledger_url) as ledger, opened(ledger_url, "https://sandbox.example") as sandbox:
+        for one, stream, key in [
+            *[(ledger, "invoices", "1"), (ledger, "invoices", "2")],
+            *[(ledger, "payments", "1"), (sandbox, "invoices", "1")],
+        ]:
+            one.settle(stream, invoice(key), REJECTED, "run-1")
+        assert not ledger.release("invoices", "3", "run-2")
+        assert ledger.release("invoices", "1", "run-2")
+        assert ledger.lookup("invoices", ["1"])["1"].reason == "released by an operator"
+        untouched = [
+            *(ledger.lookup("invoices", ["2"])["2"], ledger.lookup("payments", ["1"])["1"]),
+            sandbox.lookup("invoices", ["1"])["1"],
+        ]
+        assert {entry.status for entry in untouched} == {Status.REJECTED}
+
+
+# Whose is what
+
+
+def test_no_question_to_a_ledger_reaches_another_stream_or_system(ledger_url: str) -> None:
+    statuses = (Status.INTENDED, Status.IN_DOUBT, Status.ACCEPTED, Status.DELIVERED)
+    with opened(ledger_url) as ledger, opened(ledger_url, "https://sandbox.example") as sandbox:
+        for one, stream in [(ledger, "x"), (ledger, "y"), (sandbox, "x"), (sandbox, "z")]:
+            name = f"{one._system[8]}{stream}"
+            for number, status in enumerate(statuses):
+                key = f"{name}{number}"
+                outcome = Outcome(status, request_id=f"r-{name}")
+                one.settle(stream, invoice(key, source=f"of {stream}"), outcome, f"dead {name}")
+        assert {e.key for e in ledger.open_entries("x")} == {"ux0", "ux1"}
+        assert [e.key for e in ledger.accepted_entries("x")] == ["ux2"]
+        assert list(ledger.accepted_requests("x")) == [("r-ux", "ux2")]
+        assert [e.key for e in ledger.held("x", "of x")] == ["ux1", "ux2", "ux3"]
+        assert [key for key, _ in ledger.held_keys("x", "of x")] == ["ux1", "ux2", "ux3"]
+        assert ledger.held_keys("x", "of x", limit=1) == [("ux1", "")]
+        assert ledger.held_keys("x", "of y") == []
+        assert (ledger.count_held("x", "of x"), ledger.count_held("x", "of y")) == (3, 0)
+        assert ledger.count_held("y", "of x") == 0
+        assert ledger.held_sources() == [("of x", "x"), ("of y", "y")]
+        assert ledger.unsettled_streams() == ["x", "y"]
+        assert [e.key for e in ledger.outcomes("x")] == ["ux3"]
+        assert not ledger.lookup("x", ["uy0", "sx0"])
+        assert not ledger.lookup_natural("x", ["usmf/V1/uy0", "usmf/V1/sx0"])
+        assert {e.key for e in ledger.neighbours("x", [invoice("uy0"), invoice("ux0")])} == {"ux0"}
+        assert {e.key for e in ledger.take_over("x", "run-2")} == {"ux0", "ux1"}
+        for one, stream in [(ledger, "y"), (sandbox, "x"), (sandbox, "z")]:
+            assert {e.revision for e in one.open_entries(stream)} == {1}
+            assert {e.run_id[:4] for e in one.open_entries(stream)} == {"dead"}
+        assert ledger.abandon("y", "interrupted", "run-2") == 2
+        assert len(sandbox.open_entries("x")) == 2
+
+
+def test_streams_without_anything_open_are_settled_and_without_source_not_held(
+    ledger: Ledger,
+) -> None:
+    ledger.settle("a", invoice("1"), DELIVERED, "run-1")
+    ledger.settle("b", invoice("1", source="vendors"), REJECTED, "run-1")
+    assert (ledger.unsettled_streams(), ledger.held_sources()) == ([], [])
+    unsettled = {"d": Status.INTENDED, "c": Status.ACCEPTED, "e": Status.IN_DOUBT}
+    for stream, status in unsettled.items():
+        ledger.settle(stream, invoice("1"), Outcome(status), "run-1")
+        ledger.settle(stream, invoice("2"), Outcome(status), "run-1")
+    assert ledger.unsettled_streams() == ["c", "d", "e"]
+
+
+def test_outcomes_of_two_streams_are_settled_together(ledger: Ledger) -> None:
+    for stream in "xy":
+        ledger.settle(stream, invoice("1"), Outcome(Status.ACCEPTED), "run-1")
+        ledger.settle(stream, invoice("2"), Outcome(Status.ACCEPTED), "run-1")
+    entries = [entry for stream in "xy" for entry in ledger.accepted_entries(stream)]
+    ledger.settle("y", invoice("1"), REJECTED, "run-2")
+    late = ledger.settle_entries([(entry, DELIVERED) for entry in entries], "run-3")
+    assert late == {("y", "1")}
+    found = {(s, e.key): e for s in "xy" for e in ledger.lookup(s, ["1", "2"]).values()}
+    assert {at: (entry.status, entry.run_id) for at, entry in found.items()} == {
+        ("x", "1"): (Status.DELIVERED, "run-3"),
+        ("x", "2"): (Status.DELIVERED, "run-3"),
+        ("y", "1"): (Status.REJECTED, "run-2"),
+        ("y", "2"): (Status.DELIVERED, "run-3"),
+    }
+    assert ledger.settle_entries([], "run-4") == set()
+    # All of them late: nothing is written.
+    end = ledger.trail.head()
+    assert len(ledger.settle_entries([(entry, REJECTED) for entry in entries], "run-4")) == 4
+    assert ledger.trail.head() == end
+
+
+def test_what_was_overtaken_meanwhile_is_not_abandoned(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.intend("v", [invoice(key, source="vendors") for key in "abc"], "dead")
+    taken = ledger.take_over("v", "run-1")
+    ledger.settle("v", invoice("b"), REJECTED, "run-2")
+    monkeypatch.setattr(ledger, "take_over", lambda stream, run_id: taken)
+    assert ledger.abandon("v", "interrupted", "run-1") == 2
+    known = ledger.lookup("v", "abc")
+    assert [known[key].status for key in "abc"] == [
+        *(Status.NOT_SENT, Status.REJECTED, Status.NOT_SENT)
+    ]
+    assert (known["a"].reason, known["a"].run_id) == ("interrupted", "run-1")
+    assert ledger.held_keys("v", "vendors") == [("a", ""), ("c", "")]
+
+
+def test_an_entry_keeps_what_its_outcome_does_not_say(ledger: Ledger) -> None:
+    now = datetime(2026, 1, 5, 10, tzinfo=UTC)
+    ledger._clock = lambda: now
+    document = invoice("1", detail={"a": 1, "b": 1}, source="vendors")
+    accepted = Outcome(Status.ACCEPTED, "taken", "VEN-1", "r-1")
+    ledger.settle("invoices", document, accepted, "run-1")
+    entry = ledger.lookup("invoices", ["1"])["1"]
+    late = Outcome(Status.REJECTED, "no \0", "", "r-2", {"b": 2})
+    assert ledger.settle_entry(entry, late, "run-2")
+    after = ledger.lookup("invoices", ["1"])["1"]
+    assert after == replace(
+        entry,
+        status=Status.REJECTED,
+        reason="no \ufffd",
+        request_id="r-2",
+        detail={"a": 1, "b": 2},
+        run_id="run-2",
+        revision=2,
+        settled_at=now,
+        sequence=int(now.timestamp() * 1000),
+    )
+    assert ledger.settle_entry(after, Outcome(Status.NOT_SENT, remote_key="VEN-2"), "run-3")
+    last = ledger.lookup("invoices", ["1"])["1"]
+    assert (last.sequence, last.settled_at, last.remote_key) == (after.sequence, None, "VEN-2")
+    assert ledger.count_held("invoices", "vendors") == 1
+
+
+# Claims and kept records
+
+
+def test_the_claims_of_a_dead_run_are_free_and_only_those(ledger_url: str) -> None:
+    with opened(ledger_url) as ledger, opened(ledger_url, "https://sandbox.example") as sandbox:
+        for one, run in ((ledger, "run-1"), (ledger, "run-2"), (sandbox, "run-3")):
+            one.begin_run(Run(run, one._system))
+        assert ledger.claim("vendors", "dead") is None
+        assert ledger.claim("accounts", "run-2") is None
+        assert sandbox.claim("vendors", "run-3") is None
+        # Nobody is told that the dead one has it.
+        assert ledger.claim("vendors", "run-1") is None
+        for name, holder in (("vendors", "run-1"), ("accounts", "run-2")):
+            found = ledger.claim(name, "run-9")
+            assert found is not None
+            assert found.run_id == holder
+        assert sandbox.claim("vendors", "run-3") is None
+        ledger.end_run("run-1", {})
+        assert ledger.claim("accounts", "run-9") is not None
+        with ledger._engine.connect() as connection:
+            query = "SELECT name, run_id FROM claims ORDER BY run_id"
+            left = [tuple(row) for row in connection.exec_driver_sql(query)]
+        assert left == [("accounts", "run-2"), ("vendors", "run-3")]
+        assert ledger.claim("vendors", "run-9") is None
+        assert sandbox.claim("vendors", "run-9") is not None
+
+
+def test_old_records_of_this_system_are_erased(ledger_url: str) -> None:
+    now = datetime(2026, 1, 5, 10, tzinfo=UTC)
+    singer = SingerStream("invoices", {}, ["id"])
+    with opened(ledger_url) as ledger, opened(ledger_url, "https://sandbox.example") as sandbox:
+        for one, key, days in [(ledger, "old", 11), (sandbox, "old", 11), (ledger, "new", 9)]:
+            one._clock = lambda days=days: now - timedelta(days=days)  # type: ignore[misc]
+            one.receive("invoices", [invoice(key, record={"id": key})], singer, "run-1")
+        ledger._clock, ledger._actor = (lambda: now), "officer"
+        assert ledger.erase(timedelta(days=10), "run-2") == 1
+        engine = ledger._engine
+        left = {
+            (system, key): payload.record is not None
+            for system in (SYSTEM, "https://sandbox.example")
+            for key in ("old", "new")
+            if (payload := load(engine, system, "invoices", key))
+        }
+        assert left == {
+            (SYSTEM, "old"): False,
+            (SYSTEM, "new"): True,
+            ("https://sandbox.example", "old"): True,
+        }
+        link = ledger.trail.links()[-1]
+        assert (link.kind, link.run_id, link.actor, link.at) == ("erased", "run-2", "officer", now)
+
+
 # What cannot be used, in words
 
 
@@ -591,6 +850,23 @@ def test_a_file_that_may_only_be_read_can_be_read_and_takes_no_intent(tmp_path: 
         with pytest.raises(LedgerError, match=r"readonly database; nothing more is sent"):
             ledger.intend("invoices", [invoice("2")], "run")
     assert not Path("file:").exists()
+
+
+def test_a_ledger_that_another_program_keeps_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("singer_delivery.database.SQLITE_BUSY_SECONDS", 0.1)
+    file = tmp_path / "ledger.db"
+    with opened(f"sqlite:///{file}") as ledger, closing(sqlite3.connect(file)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LedgerError, match=r"is locked; nothing more is sent \(another program"):
+            ledger.intend("invoices", [invoice("1")], "run")
+
+
+def test_nobody_else_can_read_a_new_ledger(tmp_path: Path) -> None:
+    with opened(f"sqlite:///{tmp_path}/ledger.db") as ledger:
+        ledger.intend("invoices", [invoice("1")], "run")
+        assert {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {0o600}
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:

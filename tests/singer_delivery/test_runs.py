@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import sqlalchemy
 from singer_delivery import runs
@@ -22,6 +27,7 @@ from singer_delivery.document import Document, Outcome, Status
 from singer_delivery.errors import Busy, LedgerError
 from singer_delivery.ledger import Ledger
 from singer_delivery.runs import Lease, Run
+from singer_delivery.schema import runs as RUNS  # noqa: N812
 
 from tests.singer_delivery.fake_system import FakeCourier, FakeSystem, record
 
@@ -219,6 +225,141 @@ def test_a_living_run_renews_its_lease(ledger: Ledger) -> None:
     assert until() > first
 
 
+def test_a_run_is_registered_as_what_it_is(ledger: Ledger) -> None:
+    now = datetime.now(UTC)
+    ledger._clock = lambda: now
+    ledger.begin_run(
+        Run("run-1", SYSTEM, "target-test", "x" * 300, {"b": 1, "a": Decimal("1.5")}, 60)
+    )
+    with ledger._engine.connect() as connection:
+        row = connection.execute(sqlalchemy.select(RUNS)).one()
+        living = runs.alive(connection, ["run-1", "run-2"], now)
+    process = psutil.Process(os.getpid())
+    assert (row.run_id, row.system, row.plugin, row.actor) == (
+        *("run-1", SYSTEM, "target-test", "x" * 255),
+    )
+    assert (row.host, row.pid, row.ended_at) == (runs.machine(), os.getpid(), None)
+    assert row.process_started == f"{process.create_time():.2f}"
+    assert row.started_at == now.isoformat()
+    assert row.detail == '{"a": "1.5", "b": 1}'
+    lease = datetime.fromisoformat(row.lease_until) - now
+    assert abs(lease - timedelta(seconds=60)) < timedelta(seconds=30)
+    assert [*living] == ["run-1"]
+    host = socket.gethostname()
+    assert runs.words(row) == (
+        f"run run-1 of target-test (process {os.getpid()} on {host}, since "
+        f"{now.isoformat()[:19]} UTC)"
+    )
+    ledger.end_run("run-1", {})
+    ledger._clock = lambda: now + timedelta(seconds=1)
+    ledger.end_run("run-1", {})
+    with ledger._engine.connect() as connection:
+        assert connection.execute(sqlalchemy.select(RUNS.c.ended_at)).scalar() == now.isoformat()
+        assert runs.alive(connection, ["run-1"], now) == {}
+        assert runs.alive(connection, [], now) == {}
+
+
+def test_a_run_without_a_plugin_is_named_all_the_same(ledger: Ledger) -> None:
+    ledger.begin_run(Run("0123456789", SYSTEM))
+    with ledger._engine.connect() as connection:
+        row = connection.execute(sqlalchemy.select(RUNS)).one()
+    assert runs.words(row).startswith("run 01234567 of a plugin (process ")
+    assert row.detail == "{}"
+
+
+def test_a_machine_is_told_from_all_others_by_more_than_its_name() -> None:
+    name, *more = runs.machine().split()
+    assert name == socket.gethostname()
+    if Path("/proc/self/ns/pid").is_symlink():
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        assert more == [boot, str(Path("/proc/self/ns/pid").readlink())]
+
+
+def test_a_process_that_ended_and_was_not_waited_for_is_dead() -> None:
+    process = subprocess.Popen(["true"])
+    try:
+        started = psutil.Process(process.pid).create_time()
+        while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.005)
+        assert not runs._is_running(process.pid, started)
+    finally:
+        process.wait()
+    assert not runs._is_running(process.pid, started)
+
+
+def test_a_process_is_known_by_its_number_and_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    pid, started = os.getpid(), psutil.Process(os.getpid()).create_time()
+    for apart, same in [(0.0, True), (1.9, True), (2.1, False)]:
+        assert runs._is_running(pid, started + apart) is same
+        assert runs._is_running(pid, started - apart) is same
+
+    def denied(_: int) -> None:
+        raise psutil.AccessDenied
+
+    # Of somebody else's process nothing is known but that it is there.
+    monkeypatch.setattr(psutil, "Process", denied)
+    assert runs._is_running(pid, 0.0)
+
+
+def test_a_lease_ends_with_the_moment_that_it_names(pair: tuple[Ledger, Ledger]) -> None:
+    first, _ = pair
+    now = datetime(2026, 1, 5, 10, tzinfo=UTC)
+    elsewhere(first, "run-0", now)
+    with first._engine.connect() as connection:
+        row = connection.execute(sqlalchemy.select(RUNS).where(RUNS.c.run_id == "run-0")).one()
+    assert runs._lives(row, now - timedelta(microseconds=1))
+    assert not runs._lives(row, now)
+
+
+def test_a_lease_is_renewed_from_the_moment_it_was_asked_for(ledger: Ledger) -> None:
+    now = datetime.now(UTC)
+    ledger.begin_run(Run("run-1", SYSTEM, lease_seconds=600))
+    ledger.begin_run(Run("run-2", SYSTEM, lease_seconds=600))
+    lease = Lease(ledger._engine, Run("run-1", SYSTEM, lease_seconds=6000), now=lambda: now)
+    lease.renew()
+    with ledger._engine.connect() as connection:
+        rows = connection.execute(sqlalchemy.select(RUNS.c.run_id, RUNS.c.lease_until)).all()
+    left = {row.run_id: (datetime.fromisoformat(row.lease_until) - now) for row in rows}
+    assert abs(left["run-1"].total_seconds() - 6000) < 60
+    assert abs(left["run-2"].total_seconds() - 600) < 60
+
+
+def test_a_lease_that_cannot_be_renewed_is_said_and_tried_again(
+    ledger: Ledger, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run("run-1", SYSTEM, lease_seconds=0.04)
+    tries = threading.Semaphore(0)
+    lease = Lease(ledger._engine, run, now=lambda: datetime.now(UTC))
+
+    def renew() -> None:
+        tries.release()
+        msg = "the disk is full"
+        raise LedgerError(msg)
+
+    monkeypatch.setattr(lease, "renew", renew)
+    lease.start()
+    try:
+        for _ in range(3):
+            assert tries.acquire(timeout=10)
+    finally:
+        lease.stop()
+    assert set(caplog.messages) == {"the claims of this run were not renewed: the disk is full"}
+    assert not lease._thread.is_alive()
+    # Nobody has to have started it.
+    Lease(ledger._engine, run, now=lambda: datetime.now(UTC)).stop()
+
+
+def test_a_lease_that_is_over_says_which_setting_it_went_by(ledger: Ledger) -> None:
+    lease = Lease(
+        ledger._engine,
+        Run("run-1", SYSTEM, lease_seconds=0),
+        now=lambda: datetime.now(UTC),
+    )
+    words = r"^this run was held up for longer than its claims last \(claim_lease_seconds\)$"
+    with pytest.raises(LedgerError, match=words):
+        lease.renew()
+
+
 # Two deliveries at once
 
 
@@ -284,6 +425,62 @@ def test_what_a_run_left_that_dies_meanwhile_is_read_back_and_sent(
     waiting.run([record("a", "1")])
     assert [row.key for row in system.rows] == ["a"]
     assert waiting.tally[Status.DELIVERED] == 1
+
+
+def test_a_run_waits_so_long_for_another_and_then_goes_on_without_it(
+    pair: tuple[Ledger, Ledger], caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = pair
+    first.intend("invoices", [invoice("a"), invoice("b", natural_key="2")], "run-0")
+    system, naps = FakeSystem(), list[float]()
+    waiting = deliver(second, system, "run-1", claim_wait=1.5)
+
+    def sleep(seconds: float) -> None:
+        naps.append(seconds)
+        if len(naps) == 2:
+            first.settle("invoices", invoice("b", natural_key="2"), DELIVERED, "run-0", fence=1)
+
+    waiting.sleep = sleep
+    caplog.set_level("INFO")
+    waiting.run([record("a", "1"), record("c", "2"), record("d", "4")])
+    assert naps == [0.5, 0.5, 0.5]
+    assert (waiting.tally[Status.NOT_SENT], waiting.tally[Status.DELIVERED]) == (1, 2)
+    assert sorted(row.key for row in system.rows) == ["c", "d"]
+    [start] = [words for words in caplog.messages if "waiting" in words]
+    assert start == "invoices: 2 document(s) are in flight in another run; waiting for it"
+    [end] = [words for words in caplog.messages if "still" in words]
+    assert end.startswith("invoice 1: not sent: run run-0 of target-test (process ")
+    assert end.endswith(" UTC) still has it in flight")
+    assert second.lookup("invoices", ["a"])["a"].revision == 1
+
+
+def test_a_run_that_is_stopped_waits_for_no_other(pair: tuple[Ledger, Ledger]) -> None:
+    first, second = pair
+    first.intend("invoices", [invoice("a")], "run-0")
+    waiting = deliver(second, FakeSystem(), "run-1")
+    waiting.stopping = lambda: True
+    waiting.sleep = lambda _: pytest.fail("it waited")
+    waiting.run([record("a", "1")])
+    assert waiting.tally == {Status.NOT_SENT: 1}
+
+
+def test_who_has_a_document_in_flight_is_said_by_key_and_number(
+    pair: tuple[Ledger, Ledger],
+) -> None:
+    first, second = pair
+    first.intend("invoices", [invoice("1"), invoice("2", natural_key="")], "run-0")
+    first.intend("invoices", [invoice("3")], "dead")
+    second.intend("invoices", [invoice("4")], "run-1")
+    first.settle("invoices", invoice("5"), DELIVERED, "run-0")
+    wanted = [
+        *(invoice(key) for key in "12345"),
+        invoice("6", natural_key=invoice("1").natural_key),
+        invoice("7", natural_key=""),
+    ]
+    found = second.in_flight_elsewhere("invoices", wanted, "run-1")
+    assert [*found] == ["1", "2", "6"]
+    assert all(words.startswith("run run-0 of target-test (") for words in found.values())
+    assert second.in_flight_elsewhere("payments", wanted, "run-1") == {}
 
 
 # Claims on bulk resources

@@ -253,7 +253,7 @@ def test_a_head_that_was_set_back_or_removed_is_found(copied: Path) -> None:
 
 def test_only_an_anchor_shows_a_careful_truncation(copied: Path, tmp_path: Path) -> None:
     ledger = Ledger.open(f"sqlite:///{copied}", SYSTEM)
-    file = tmp_path / "elsewhere" / "anchors.jsonl"
+    file = tmp_path / "on" / "another disk" / "anchors.jsonl"
     append_anchor(file, ledger.trail.head())
     length = ledger.trail.head().number
     ledger.close()

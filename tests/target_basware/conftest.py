@@ -119,7 +119,8 @@ def invoices(sandbox: Sandbox) -> Callable[..., None]:
 
     def put(*ids: str, **fields: Any) -> None:
         base = {"companyCode": "1000", "supplierCode": "S1", "currencyCode": "EUR"}
-        documents = [{"invoiceId": each, **base, **fields} for each in ids]
+        read = {"lastUpdated": outcome()["version"]}  # nothing has changed since
+        documents = [{"invoiceId": each, **base, **read, **fields} for each in ids]
         sandbox.basware.load({"accountingDocuments": documents})
 
     return put

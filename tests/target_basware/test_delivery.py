@@ -246,7 +246,12 @@ def test_an_answer_that_stays_lost_fails_the_run_and_the_next_one_settles_it(
     invoices("i1")
     sandbox.faults.add(Fault("basware", "reset_after", method="POST", path="transferResponses"))
     sandbox.faults.add(
-        Fault("basware", "status", method="GET", path="accountingDocuments/", status=503, times=-1)
+        Fault(
+            *("basware", "status", "GET", "accountingDocuments/"),
+            status=503,
+            times=-1,
+            skip=1,  # the look at the invoice before the response is posted
+        )
     )
     first = deliver(outcome(), max_attempts=1)
     assert first.error is not None
@@ -256,6 +261,19 @@ def test_an_answer_that_stays_lost_fails_the_run_and_the_next_one_settles_it(
     second = deliver(outcome())
     assert second.error is None
     assert second.status("i1") in {Status.DELIVERED, Status.UNCHANGED}
+    assert len(responses(sandbox)) == 1
+
+
+def test_what_was_changed_since_it_was_judged_is_not_confirmed(
+    sandbox: Sandbox, deliver: Deliver, outcome: Outcome, invoices: PutInvoices
+) -> None:
+    invoices("i1", lastUpdated="2026-01-02T00:00:00Z")
+    stale = deliver(outcome(version="2026-01-01T00:00:00Z"))
+    assert stale.status("i1") is Status.SKIPPED
+    assert "changed or transferred again in Basware at 2026-01-02" in stale.reason("i1")
+    assert sandbox.basware.document("i1")["processingStatus"] == "WaitingForTransfer"
+    later = deliver(outcome(version="2026-01-02T00:00:00Z", sequence=2))
+    assert later.status("i1") is Status.DELIVERED
     assert len(responses(sandbox)) == 1
 
 

@@ -112,8 +112,8 @@ def test_the_sequence_of_another_ledger_does_not_hide_a_newer_version(
 ) -> None:
     invoices("i1")
     deliver(outcome(success=False, sequence=900, version=VERSIONS[0]))
-    sandbox.basware.retransfer("i1")
-    assert deliver(outcome(sequence=5, version=VERSIONS[1])).status("i1") is Status.DELIVERED
+    version = sandbox.basware.retransfer("i1")["lastUpdated"]
+    assert deliver(outcome(sequence=5, version=version)).status("i1") is Status.DELIVERED
     assert sandbox.basware.document("i1")["processingStatus"] == "Transferred"
 
 
@@ -142,7 +142,7 @@ def test_an_older_outcome_waits_for_a_later_one_that_did_not_get_through(
     assert run.status("i1") is Status.REJECTED
     invoices("i1")
     assert deliver(outcome(success=False, sequence=1)).status("i1") is Status.REJECTED
-    assert posts(sandbox) == 1
+    assert posts(sandbox) == 0
     assert deliver(later).status("i1") is Status.DELIVERED
 
 
