@@ -57,6 +57,8 @@ from singer_delivery.trail import DETAIL, Event, Kind, Pen, Trail
 #: SQLite takes 32,766 variables a statement, PostgreSQL's protocol 65,535.
 CHUNK = 500
 
+#: Milliseconds that sequences may be behind the clock: no backup is restored in less.
+LAG = 60_000
 #: What an operator may let be sent again.
 RELEASABLE = UNSENT | {Status.REJECTED}
 #: The target holds the document, or perhaps.
@@ -101,7 +103,8 @@ UPSERT = _upsert()
 #: Draws the next numbers; the row stays locked until commit, so that numbers appear in order.
 NEXT_SEQUENCES = text(
     "INSERT INTO sequences (system, last) VALUES (:system, :first) "
-    "ON CONFLICT (system) DO UPDATE SET last = sequences.last + :count RETURNING last"
+    "ON CONFLICT (system) DO UPDATE SET last = CASE WHEN sequences.last + :count > :behind "
+    "THEN sequences.last + :count ELSE :first END RETURNING last"
 )
 
 #: The outcome of a document that is known by its entry; nobody has written it since.
@@ -217,7 +220,7 @@ class Ledger:
         """
         with self._writing(run.run_id) as pen:
             pen.check_clock()
-            runs.register(pen.connection, run, pen.now)
+            runs.register(pen.connection, run, pen.actor, pen.now)
             detail = {"plugin": run.plugin, "host": runs.machine(), **run.versions}
             pen.write([Event(Kind.STARTED, detail=detail)], self._system)
         self._lease = Lease(self._engine, run, now=self._clock)
@@ -729,10 +732,12 @@ class Ledger:
         count = sum(outcome.status in FINAL for outcome in outcomes)
         if not count:
             return [0] * len(outcomes)
-        # A ledger that replaces a lost one goes on above it (nobody settles a document every
-        # millisecond for long): a reader's bookmark from before would hide its outcomes otherwise.
+        # A ledger that replaces a lost one, or is restored from a backup, goes on above it (nobody
+        # settles a document every millisecond for long): a reader's bookmark from before would
+        # hide its outcomes otherwise.
         first = int(self._clock().timestamp() * 1000) + count - 1
-        values = {"system": self._system, "first": first, "count": count}
+        behind = first - LAG
+        values = {"system": self._system, "first": first, "behind": behind, "count": count}
         last = int(connection.execute(NEXT_SEQUENCES, values).scalar_one())
         numbers = iter(range(last - count + 1, last + 1))
         return [next(numbers) if outcome.status in FINAL else 0 for outcome in outcomes]

@@ -50,7 +50,6 @@ class Run:
     run_id: str
     system: str
     plugin: str = ""
-    actor: str = ""
     versions: Mapping[str, Any] = field(default_factory=dict)
     lease_seconds: float = DEFAULT_LEASE
 
@@ -67,8 +66,8 @@ def machine() -> str:
     return " ".join(parts)[:255]
 
 
-def register(connection: Connection, run: Run, now: datetime) -> None:
-    """Note that a run begins; what it intends from now on is its own."""
+def register(connection: Connection, run: Run, actor: str, now: datetime) -> None:
+    """Note that a run begins, and who started it; what it intends from now on is its own."""
     pid = os.getpid()
     connection.execute(
         REGISTER,
@@ -76,7 +75,7 @@ def register(connection: Connection, run: Run, now: datetime) -> None:
             "run_id": run.run_id,
             "system": run.system,
             "plugin": run.plugin,
-            "actor": run.actor[:255],
+            "actor": actor[:255],
             "host": machine(),
             "pid": pid,
             "process_started": f"{psutil.Process(pid).create_time():.2f}",

@@ -276,10 +276,13 @@ def test_what_is_accepted_is_settled_by_the_next_run(world: World) -> None:
     assert world.ledger.lookup("invoices", "b")["b"].reason == "too late"
 
 
-def test_what_cannot_be_confirmed_now_stays_accepted(world: World) -> None:
+def test_what_cannot_be_confirmed_now_stays_accepted(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     slow(world, "run-1", {}).run([record("a")])
     following = slow(world, "run-2", {}, down=True)
     following.settle_leftovers()
+    assert caplog.messages == ["invoices: cannot be confirmed now: down for a moment"]
     following.run([record("b")])
     assert world.statuses("a", "b") == {"a": Status.ACCEPTED, "b": Status.ACCEPTED}
 
@@ -560,7 +563,8 @@ def test_a_document_whose_answers_are_lost_too_often_is_given_up_until_it_change
     assert [link.kind for link in world.trail("a")] == [
         *("intended", "in_doubt", "intended", "in_doubt", "read_back", "not_sent")
     ]
-    assert world.trail("a")[1].detail["request_id"] == "r-1"
+    doubt = world.trail("a")[1].detail
+    assert (doubt["reason"], doubt["request_id"]) == ("reset", "r-1")
     second = world.run(record("a", "F-1"), record("b", "F-2"))
     assert second.tally == {Status.STUCK: 1, Status.DELIVERED: 1}
     assert (second.stuck, world.system.sends["a"]) == (["invoice F-1"], 1)
@@ -683,6 +687,23 @@ def test_what_other_runs_keep_changing_is_left_to_the_next_run(
     assert world.ledger.lookup("invoices", ["a"])["a"].run_id == "another"
     assert "invoice F-1: not sent: other runs kept changing it" in caplog.messages
     assert world.held() == ["b"]
+
+
+def test_a_survey_is_told_what_is_known_by_key_and_by_number(world: World) -> None:
+    class AskingCourier(FakeCourier):
+        told: Mapping[str, Entry]
+
+        def survey(
+            self, batch: Sequence[Document], known: Mapping[str, Entry]
+        ) -> Mapping[str, Outcome | Any]:
+            self.told = dict(known)
+            return super().survey(batch, known)
+
+    world.run(record("a", "F-1"), record("b", "F-2"))
+    courier = AskingCourier(world.system)
+    later = Delivery(courier, world.ledger, "run-9")
+    later.run([record("a", "F-9"), record("c", "F-2"), record("d", "F-4"), record("e")])
+    assert {key: entry.key for key, entry in courier.told.items()} == {"a": "a", "c": "b"}
 
 
 def test_a_survey_that_another_run_has_overtaken_settles_nothing(world: World) -> None:

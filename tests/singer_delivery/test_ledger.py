@@ -156,6 +156,31 @@ def test_a_rejected_change_does_not_make_the_ledger_forget_what_is_held(ledger: 
     assert (entry.remote_key, entry.natural_key) == ("VEN-1", "usmf/V1/1")
 
 
+def test_a_document_is_known_by_the_latest_of_its_keys(ledger: Ledger) -> None:
+    moment = datetime(2026, 1, 5, 10, tzinfo=UTC)
+    ledger._clock = lambda: moment
+    first = invoice("1", natural_key="usmf/V1/A", source="vendors", scope="usmf")
+    ledger.intend("invoices", [first], "run-1")
+    ledger.settle("invoices", first, DELIVERED, "run-1")
+    ledger._clock = lambda: moment + timedelta(hours=1)
+    second = replace(first, natural_key="usmf/V1/B", source="suppliers", scope="dat")
+    ledger.settle("invoices", second, replace(DELIVERED, remote_key="VEN-2"), "run-2")
+    entry = ledger.lookup("invoices", ["1"])["1"]
+    assert (entry.natural_key, entry.remote_key) == ("usmf/V1/B", "VEN-2")
+    assert (entry.source, entry.scope, entry.revision) == ("suppliers", "dat", 3)
+    assert [*ledger.lookup_natural("invoices", ["usmf/V1/A", "usmf/V1/B"])] == ["usmf/V1/B"]
+    with ledger._engine.connect() as connection:
+        query = sqlalchemy.text("SELECT intended_at FROM documents")
+        assert connection.execute(query).scalar() == moment.isoformat()
+    again = moment + timedelta(hours=2)
+    ledger._clock = lambda: again
+    ledger.intend("invoices", [second], "run-3")
+    with ledger._engine.connect() as connection:
+        assert connection.execute(query).scalar() == again.isoformat()
+    # Until there is a newer one, the number of its last outcome is its own.
+    assert ledger.lookup("invoices", ["1"])["1"].sequence == entry.sequence > 0
+
+
 # Many at once, what is only accepted, what is held
 
 
@@ -302,7 +327,7 @@ def test_a_ledger_of_the_first_schema_keeps_what_it_holds(ledger_url: str) -> No
         ]
         assert ledger.count_held("invoices", "") == 2
         ledger.settle("invoices", invoice("new", source="s"), DELIVERED, "run-2")
-        assert ledger.outcomes("invoices", after=7)[0].sequence == 8
+        assert [entry.key for entry in ledger.outcomes("invoices", after=7)] == ["new"]
     with opened(ledger_url) as ledger:
         assert len(ledger.outcomes("invoices")) == 4
 
@@ -353,6 +378,9 @@ def test_outcomes_come_in_the_order_of_their_settling_a_page_at_a_time(ledger: L
     ]
     assert [e.key for e in ledger.outcomes("invoices", after=first, limit=1)] == ["b"]
     assert ledger.outcomes("invoices", after=first + 3) == []
+    # What is sent again has no outcome until it has its next one.
+    ledger.intend("invoices", [invoice("b")], "run-3")
+    assert [e.key for e in ledger.outcomes("invoices")] == ["c", "a"]
 
 
 def test_a_ledger_that_replaces_a_lost_one_goes_on_above_it(tmp_path: Path) -> None:
@@ -365,6 +393,24 @@ def test_a_ledger_that_replaces_a_lost_one_goes_on_above_it(tmp_path: Path) -> N
             # A reader with the bookmark from before sees all of them.
             assert len(ledger.outcomes("invoices", after=last)) == 2
             last = ledger.outcomes("invoices")[-1].sequence
+
+
+def test_a_ledger_restored_from_a_backup_goes_on_above_what_was_read(tmp_path: Path) -> None:
+    file, backup = tmp_path / "ledger.db", tmp_path / "backup.db"
+    now = datetime(2026, 11, 23, 10, tzinfo=UTC)
+    with opened(f"sqlite:///{file}") as ledger:
+        ledger._clock = lambda: now
+        ledger.settle("invoices", invoice("1"), DELIVERED, "run-1")
+    backup.write_bytes(file.read_bytes())
+    with opened(f"sqlite:///{file}") as ledger:
+        ledger._clock = lambda: now
+        for key in "2345":
+            ledger.settle("invoices", invoice(key), DELIVERED, "run-1")
+        bookmark = ledger.outcomes("invoices")[-1].sequence
+    with opened(f"sqlite:///{backup}") as ledger:
+        ledger._clock = lambda: now + timedelta(minutes=2)
+        ledger.settle("invoices", invoice("6"), DELIVERED, "run-2")
+        assert [entry.key for entry in ledger.outcomes("invoices", after=bookmark)] == ["6"]
 
 
 def test_two_systems_and_two_streams_do_not_mix(ledger_url: str) -> None:

@@ -425,6 +425,9 @@ def test_what_a_run_left_that_dies_meanwhile_is_read_back_and_sent(
     waiting.run([record("a", "1")])
     assert [row.key for row in system.rows] == ["a"]
     assert waiting.tally[Status.DELIVERED] == 1
+    assert [link.kind for link in second.trail.of("a")] == [
+        *("intended", "taken_over", "read_back", "not_sent", "intended", "delivered")
+    ]
 
 
 def test_a_run_waits_so_long_for_another_and_then_goes_on_without_it(
@@ -481,6 +484,9 @@ def test_who_has_a_document_in_flight_is_said_by_key_and_number(
     assert [*found] == ["1", "2", "6"]
     assert all(words.startswith("run run-0 of target-test (") for words in found.values())
     assert second.in_flight_elsewhere("payments", wanted, "run-1") == {}
+    for seconds, keys in [(60, ["1", "2", "6"]), (-1, [])]:
+        elsewhere(first, "run-0", datetime.now(UTC) + timedelta(seconds=seconds))
+        assert [*second.in_flight_elsewhere("invoices", wanted, "run-1")] == keys
 
 
 # Claims on bulk resources

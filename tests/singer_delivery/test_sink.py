@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,9 @@ def test_a_record_stays_as_it_came_and_is_not_logged(
     config: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    sink = sink_of(config)
+    sink = TinySink(
+        TinyTarget(config=config), stream_name="invoices", schema=SCHEMA, key_properties=["id"]
+    )
     given = {"id": 7, "iban": "DE00 1234", "when": "no date"}
     assert sink._validate_and_parse(given) is given
     sink._after_process_record({"records": [given]})
@@ -205,6 +208,18 @@ def test_a_record_that_cannot_even_be_named_is_bad_input_for_both_reasons(
     )
     assert caught.value.__cause__ is None
     assert bulk.calls == []
+
+
+def test_a_rejected_document_may_tell_its_reason_itself(config: dict[str, Any]) -> None:
+    class TellingSink(AccountSink):
+        def rejected(self, record: Mapping[str, Any], reason: str) -> tuple[str, Document]:
+            return "accounts", Document("k", None, "", label=reason)
+
+    target, bulk = BulkTarget(config=config), Bulk()
+    vars(target)["bulk"] = bulk
+    sink = TellingSink(target, stream_name="gl", schema=SCHEMA, key_properties=["id"])
+    sink.process_record({"id": "7", "unmapped": "X1"}, {})
+    assert [call[2].label for call in bulk.calls] == ["the mapping has no chart X1"]
 
 
 def test_the_end_of_a_crawl_is_handed_over(accounts: tuple[AccountSink, Bulk]) -> None:

@@ -296,7 +296,7 @@ def _opened(
         if dry_run:
             yield shelf
             return
-        ledger.begin_run(Run(run_id, system, plugin="singer-delivery rebuild", actor=actor))
+        ledger.begin_run(Run(run_id, system, plugin="singer-delivery rebuild"))
         yield shelf
         ledger.end_run(run_id, {"rebuilt": dict(result.written)})
     finally:

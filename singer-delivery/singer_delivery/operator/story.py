@@ -12,7 +12,9 @@ Detail = Mapping[str, Any]
 #: So much of a digest or a run's id tells it apart for people; the export has all of it.
 SHORT = 12
 #: Events of people, whose name is part of the sentence.
-BY_PEOPLE = frozenset({"requested", "approved", "replayed", "erased", "rebuilt", "policy"})
+BY_PEOPLE = frozenset(
+    {"requested", "approved", "replayed", "released", "erased", "rebuilt", "policy"}
+)
 
 
 def told(kind: str, detail: Detail, *, system: str = "", payload: str = "", actor: str = "") -> str:
@@ -134,6 +136,7 @@ _STORIES: Mapping[str, Callable[[Detail, str, str], str]] = {
     "rejected": _outcome("rejected"),
     "skipped": _outcome("nothing to be done"),
     "stuck": _outcome("stuck: its answer was lost too often, and it waits for an operator"),
+    "released": _outcome("released, to be sent when it is offered again"),
     "requested": _requested,
     "approved": _approved,
     "replayed": _replayed,
