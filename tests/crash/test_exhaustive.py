@@ -15,7 +15,7 @@ from tests.crash.points import LATE, Counter, Point, read_events
 from tests.crash.weaknesses import WEAKNESSES
 
 #: As many as fit into CI; `make crash` tries all points with 25 invoices.
-POINTS = 40
+POINTS = 24
 FEW = 6
 
 

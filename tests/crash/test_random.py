@@ -12,7 +12,7 @@ from tests.crash.storm import MODES, OFFICES
 from tests.crash.truth import Verdict
 
 #: As many as fit into CI; `make crash` runs 1,000.
-SEEDS = 12
+SEEDS = 6
 KEPT = "duplicates: 0, lost: 0, half-written: 0, unconfirmed: 0, wrong amounts: 0"
 
 

@@ -227,10 +227,8 @@ def test_a_living_run_renews_its_lease(ledger: Ledger) -> None:
 
 def test_a_run_is_registered_as_what_it_is(ledger: Ledger) -> None:
     now = datetime.now(UTC)
-    ledger._clock = lambda: now
-    ledger.begin_run(
-        Run("run-1", SYSTEM, "target-test", "x" * 300, {"b": 1, "a": Decimal("1.5")}, 60)
-    )
+    ledger._clock, ledger._actor = lambda: now, "x" * 300
+    ledger.begin_run(Run("run-1", SYSTEM, "target-test", {"b": 1, "a": Decimal("1.5")}, 60))
     with ledger._engine.connect() as connection:
         row = connection.execute(sqlalchemy.select(RUNS)).one()
         living = runs.alive(connection, ["run-1", "run-2"], now)
