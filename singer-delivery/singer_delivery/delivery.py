@@ -474,8 +474,9 @@ class Delivery:
     def _giving_up(self, entry: Entry, error: ApiError | None = None) -> Outcome:
         """Return the end of the trying: whether it is in the target may not even be known."""
         where = f"and reading back failed: {error}" if error else "and it is not in the target"
+        times = entry.doubts + (error is not None)
         reason = (
-            f"its answers were lost {max(entry.doubts, 1)} times in a row, {where}; it is not sent "
+            f"its answers were lost {times} times in a row, {where}; it is not sent "
             "again until its content changes or somebody replays it (singer-delivery replay)"
         )
         return Outcome(Status.STUCK, reason, read_back=error is None)

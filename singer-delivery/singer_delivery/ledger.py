@@ -38,7 +38,6 @@ from singer_delivery import payloads, runs
 from singer_delivery.database import open_database, reading, writing
 from singer_delivery.document import (
     FINAL,
-    HELD,
     OPEN,
     TAKEN,
     UNSENT,
@@ -528,7 +527,7 @@ class Ledger:
             for (document, outcome), number in zip(settled, numbers, strict=True):
                 values = self._outcome_values(outcome, document.detail, number)
                 if outcome.remote_key:
-                    values["remote_key"] = outcome.remote_key
+                    values["remote_key"] = storable_text(outcome.remote_key)
                 rows.append(self._row(stream, document, run_id, values))
                 happened += _events(stream, document, outcome)
             if rows:
@@ -592,7 +591,7 @@ class Ledger:
                         "stream": entry.stream,
                         "key": entry.key,
                         "run_id": run_id,
-                        "remote_key": outcome.remote_key,
+                        "remote_key": storable_text(outcome.remote_key),
                     }
                 )
                 happened += _events(entry.stream, entry, outcome)
@@ -752,14 +751,14 @@ class Ledger:
             "natural_key": document.natural_key,
             "version": document.version,
             "fingerprint": document.fingerprint,
-            "remote_key": document.remote_key,
+            "remote_key": storable_text(document.remote_key),
             "detail": _dump(document.detail),
             "attempts": 1 if values["status"] == Status.INTENDED else 0,
             "sequence": 0,
             "run_id": run_id,
             "intended_at": None,
-            "source": document.source,
-            "scope": document.scope,
+            "source": storable_text(document.source),
+            "scope": storable_text(document.scope),
             "held": 0,
             "revision": 1,
             "doubts": 0,
@@ -819,14 +818,15 @@ def _events(stream: str, subject: Document | Entry, outcome: Outcome) -> list[Ev
     facts = {
         "status": outcome.status.value,
         "reason": storable_text(outcome.reason),
-        "remote_key": outcome.remote_key,
-        "request_id": outcome.request_id,
+        "remote_key": storable_text(outcome.remote_key),
+        "request_id": storable_text(outcome.request_id),
         "fingerprint": subject.fingerprint,
         "version": subject.version,
         "natural_key": subject.natural_key,
     }
     asked = isinstance(subject, Entry) and subject.status is Status.ACCEPTED
-    kind = Kind.CONFIRMED if asked and outcome.status in HELD else Kind(outcome.status.value)
+    delivered = outcome.status is Status.DELIVERED
+    kind = Kind.CONFIRMED if asked and delivered else Kind(outcome.status.value)
     detail = {name: value for name, value in facts.items() if value}
     return [*happened, Event(kind, stream, subject.key, detail)]
 

@@ -36,13 +36,12 @@ class SingerStream:
 
     def content(self) -> str:
         """Return it as text, the same for equal ones."""
-        return _plain(
-            {
-                "stream": self.stream,
-                "schema": self.schema,
-                "key_properties": list(self.key_properties),
-            }
-        )
+        told = {
+            "stream": self.stream,
+            "schema": self.schema,
+            "key_properties": list(self.key_properties),
+        }
+        return _plain(told, ascii_only=True)  # as text, a half surrogate pair cannot be stored
 
 
 @dataclass(frozen=True)
@@ -78,13 +77,13 @@ def digest_of(salt: str, content: bytes) -> str:
     return hashlib.sha256(bytes.fromhex(salt) + content).hexdigest()
 
 
-def _plain(value: Any) -> str:
+def _plain(value: Any, *, ascii_only: bool = False) -> str:
     return simplejson.dumps(
         value,
         use_decimal=True,
         sort_keys=True,
         separators=(",", ":"),
-        ensure_ascii=False,
+        ensure_ascii=ascii_only,
         default=str,
     )
 
@@ -112,7 +111,7 @@ def keep(
     contents = {key: content_of(record) for key, record in records.items()}
     digests = _kept(connection, system, stream, contents)
     text_of_schema = singer.content()
-    schema_digest = hashlib.sha256(text_of_schema.encode("utf-8", "surrogatepass")).hexdigest()
+    schema_digest = hashlib.sha256(text_of_schema.encode()).hexdigest()
     rows = []
     for key, content in contents.items():
         if key in digests:

@@ -101,9 +101,11 @@ def check_paid(shop: Shop) -> None:
     """Basware has the paid totals of Dynamics, after a payments job that went through."""
     for key, invoice in shop.basware.invoices.items():
         held = holding_of(shop.dynamics, key)
-        if invoice.status not in TAKEN or not held or not held.posted:
-            continue
-        if not shop.dynamics.was_settled(held.place):
+        settled = held and held.posted and shop.dynamics.was_settled(held.place)
+        if invoice.payments and not settled:
+            msg = f"Basware has payments of {key}, and Dynamics has none"
+            raise Broken(msg)
+        if invoice.status not in TAKEN or not held or not settled:
             continue
         last = invoice.payments[-1] if invoice.payments else {}
         told = (last.get("paidTotal"), last.get("cashDiscount"))

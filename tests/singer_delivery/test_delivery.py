@@ -882,6 +882,7 @@ def test_one_line_a_document_without_its_content(
         "invoice F-1: delivered as R-a",
         "invoice F-2: rejected: the vendor is on hold",
     ]
+    assert {line.levelname for line in caplog.records} == {"INFO", "WARNING"}
     fields = vars(caplog.records[0])
     assert (fields["run_id"], fields["stream"], fields["document_company"]) == (
         "run-1",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -100,6 +101,12 @@ def test_a_fingerprint_is_64_hex_digits_and_stays_the_same_in_every_release() ->
     assert fingerprint(content) == (
         "e6f9d46810b4aba1e1c8c09d828861395afd0248788f11bc5ecbe43d93db7a5d"
     )
+
+
+def test_the_fingerprint_of_words_and_local_times_stays_the_same_too() -> None:
+    content = {"name": "Größe 期", "at": datetime(2026, 1, 5, 10), "day": date(2026, 1, 5)}
+    written = '{".at":"2026-01-05T10:00:00",".day":"2026-01-05",".name":"Größe 期"}'
+    assert fingerprint(content) == hashlib.sha256(written.encode()).hexdigest()
 
 
 def test_what_is_not_json_has_no_fingerprint() -> None:

@@ -265,6 +265,8 @@ def test_what_is_held_of_a_source_comes_by_page_in_key_order(ledger: Ledger) -> 
     settle("unsent", Outcome(Status.NOT_SENT))
     settle("withdrawn", DELIVERED, version="withdrawn")
     settle("elsewhere", DELIVERED, source="orders")
+    settle("gone there, too", DELIVERED)
+    settle("gone there, too", Outcome(Status.SKIPPED, "not there"), version="withdrawn")
     settle("not withdrawn", DELIVERED)
     settle("not withdrawn", REJECTED, version="withdrawn")
     held = ledger.held("v", "vendors")
@@ -701,6 +703,19 @@ def test_no_question_to_a_ledger_reaches_another_stream_or_system(ledger_url: st
             assert {e.run_id[:4] for e in one.open_entries(stream)} == {"dead"}
         assert ledger.abandon("y", "interrupted", "run-2") == 2
         assert len(sandbox.open_entries("x")) == 2
+
+
+def test_no_write_reaches_the_same_key_of_another_stream_or_system(ledger_url: str) -> None:
+    with opened(ledger_url) as ledger, opened(ledger_url, "https://sandbox.example") as sandbox:
+        others = [(ledger, "y", "1"), (ledger, "x", "2"), (sandbox, "x", "1")]
+        for one, stream, key in [(ledger, "x", "1"), *others]:
+            one.settle(stream, invoice(key), Outcome(Status.IN_DOUBT, "reset"), "dead")
+        before = [one.lookup(stream, [key]) for one, stream, key in others]
+        [entry] = ledger.take_over("x", "run-1", keys=["1"])
+        assert ledger.settle_entry(entry, Outcome(Status.STUCK), "run-1")
+        assert ledger.release("x", "1", "run-2")
+        assert [one.lookup(stream, [key]) for one, stream, key in others] == before
+        assert ledger.lookup("x", ["1"])["1"].revision == 4
 
 
 def test_streams_without_anything_open_are_settled_and_without_source_not_held(

@@ -117,6 +117,14 @@ def test_a_survey_never_writes_over_what_is_in_flight(pair: tuple[Ledger, Ledger
     assert first.lookup("invoices", ["1"])["1"].status is Status.INTENDED
 
 
+def test_a_run_settles_its_own_without_knowing_its_revision(pair: tuple[Ledger, Ledger]) -> None:
+    first, second = pair
+    first.intend("invoices", [invoice("1")], "run-0")
+    assert not second.settle("invoices", invoice("1"), DELIVERED, "run-1")
+    assert first.settle("invoices", invoice("1"), DELIVERED, "run-0")
+    assert second.settle("invoices", invoice("1"), Outcome(Status.UNCHANGED), "run-1")
+
+
 # Alive or dead
 
 
@@ -273,7 +281,7 @@ def test_a_machine_is_told_from_all_others_by_more_than_its_name() -> None:
         assert more == [boot, str(Path("/proc/self/ns/pid").readlink())]
 
 
-def test_a_process_that_ended_and_was_not_waited_for_is_dead() -> None:
+def test_what_ended_and_was_not_waited_for_is_dead() -> None:
     process = subprocess.Popen(["true"])
     try:
         started = psutil.Process(process.pid).create_time()
@@ -285,7 +293,7 @@ def test_a_process_that_ended_and_was_not_waited_for_is_dead() -> None:
     assert not runs._is_running(process.pid, started)
 
 
-def test_a_process_is_known_by_its_number_and_start(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_number_and_a_start_tell_whether_it_still_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     pid, started = os.getpid(), psutil.Process(os.getpid()).create_time()
     for apart, same in [(0.0, True), (1.9, True), (2.1, False)]:
         assert runs._is_running(pid, started + apart) is same

@@ -118,7 +118,6 @@ def test_an_outcome_of_which_little_is_known_is_told_without_blanks(at_ten: Ledg
     ("before", "after", "kind"),
     [
         (Status.ACCEPTED, Status.DELIVERED, "confirmed"),
-        (Status.ACCEPTED, Status.UNCHANGED, "confirmed"),
         (Status.ACCEPTED, Status.REJECTED, "rejected"),
         (Status.IN_DOUBT, Status.DELIVERED, "delivered"),
     ],
@@ -212,6 +211,16 @@ def test_moments_are_kept_in_utc_and_the_head_holds_the_latest(at_ten: Ledger) -
     assert [link.at for link in at_ten.trail.links()][::2] == [NOW, NOW - timedelta(hours=1)]
     assert [link.system for link in at_ten.trail.links()] == [SYSTEM, SYSTEM, "y"]
     assert at_ten.trail.head().at == NOW.isoformat()
+
+
+def test_one_pen_writes_on_where_it_stopped(at_ten: Ledger) -> None:
+    with writing(at_ten._engine) as connection:
+        pen = Pen(connection, now=NOW)
+        for kind in (Kind.SENT, Kind.ANSWERED):
+            pen.write([Event(kind)], SYSTEM)
+    first, second = at_ten.trail.links()
+    assert (second.number, second.previous, second.run_id) == (2, first.hash, "")
+    assert at_ten.trail.head() == (2, second.hash, NOW.isoformat())
 
 
 def test_an_actor_that_no_database_could_hold_is_cut(ledger: Ledger) -> None:

@@ -22,7 +22,7 @@ from singer_delivery.errors import LedgerError
 from singer_delivery.exchanges import Exchange
 from singer_delivery.ledger import Ledger
 from singer_delivery.payloads import SingerStream
-from singer_delivery.trail import Kind
+from singer_delivery.trail import Head, Kind
 from singer_delivery.verification import Anchor, append_anchor, read_anchors, verify
 
 SYSTEM = "https://usmf.example"
@@ -277,6 +277,13 @@ def test_an_anchor_file_that_is_none_is_named(tmp_path: Path, line: str) -> None
         read_anchors(file)
 
 
+def test_each_run_adds_its_anchor(tmp_path: Path) -> None:
+    heads = [Head(1, "a" * 64, "2026-01-05"), Head(2, "b" * 64, "2026-01-06")]
+    for head in heads:
+        append_anchor(tmp_path / "anchors", head)
+    assert read_anchors(tmp_path / "anchors") == [Anchor(*head) for head in heads]
+
+
 def test_an_anchor_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match="cannot be read"):
         read_anchors(tmp_path / "nothing")
@@ -311,6 +318,23 @@ def test_a_document_or_record_that_was_changed_is_found(copied: Path, change: st
         connection.execute(change)
         connection.commit()
     assert faults(copied)
+
+
+@pytest.mark.parametrize("final", [Status.DELIVERED, Status.UNCHANGED, Status.REJECTED])
+def test_what_was_confirmed_and_what_was_released_agree_with_the_trail(
+    ledger: Ledger, final: Status
+) -> None:
+    document = Document("1", None, "f" * 64)
+    ledger.settle("invoices", document, Outcome(Status.ACCEPTED, request_id="r"), "run-1")
+    [accepted] = ledger.accepted_entries("invoices")
+    ledger.settle_entry(accepted, Outcome(final, remote_key="BW1", request_id="r"), "run-1")
+    assert verify(ledger._engine).intact
+    if final is Status.REJECTED:
+        assert ledger.release("invoices", "1", "run-1")
+        assert verify(ledger._engine).intact
+        with ledger._engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE documents SET status = 'rejected'")
+        assert len(verify(ledger._engine).faults) == 1
 
 
 def test_erased_records_leave_the_trail_intact(ledger_url: str) -> None:
@@ -420,3 +444,15 @@ def test_all_systems_of_a_ledger_share_one_chain(ledgers: list[Ledger]) -> None:
         (2, "https://1.example"),
     ]
     assert links[1].previous == links[0].hash
+
+
+def test_half_a_surrogate_pair_from_outside_stops_nothing(ledger: Ledger) -> None:
+    half = "\ud800"
+    document = Document("1", {}, "f" * 64, scope=half, source=half, record={"text": half})
+    ledger.receive("s", [document], SingerStream("s", {"title": half}, ["id"]), "run-1")
+    ledger.intend("s", [document], "run-1")
+    ledger.settle("s", document, Outcome(Status.ACCEPTED, half, half, half, {"x": half}), "run-1")
+    [accepted] = ledger.accepted_entries("s")
+    ledger.settle_entry(accepted, Outcome(Status.DELIVERED, half, half, half), "run-1")
+    assert ledger.lookup("s", ["1"])["1"].remote_key == "?"
+    assert verify(ledger._engine).intact
