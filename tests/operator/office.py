@@ -115,7 +115,7 @@ class Office:
         """Run a plugin that offers documents and gets this outcome for each; return its run id."""
         run_id = uuid.uuid4().hex
         ledger = Ledger.open(self.url, system, actor="svc")
-        ledger.begin_run(Run(run_id, system, "target-test", "svc", {"code": "1.0"}))
+        ledger.begin_run(Run(run_id, system, "target-test", {"code": "1.0"}))
         ledger.receive(stream, documents, singer, run_id)
         if intended:
             ledger.intend(stream, documents, run_id)
@@ -128,7 +128,7 @@ class Office:
         """Start a run that has documents in flight; close the ledger to let it die."""
         run_id = uuid.uuid4().hex
         ledger = Ledger.open(self.url, SYSTEM, actor="svc")
-        ledger.begin_run(Run(run_id, SYSTEM, "target-test", "svc"))
+        ledger.begin_run(Run(run_id, SYSTEM, "target-test"))
         ledger.intend(stream, documents, run_id)
         return ledger
 
