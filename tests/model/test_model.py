@@ -18,7 +18,7 @@ from tests.model.machine import DerivedReferences, Model, NumberSequence
 from tests.model.promises import Broken
 
 QUICK = settings(
-    max_examples=12,
+    max_examples=10,
     stateful_step_count=60,
     database=None,
     deadline=None,
