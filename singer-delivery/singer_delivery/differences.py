@@ -15,6 +15,9 @@ from singer_delivery.live import Booking, State
 ZERO = Decimal(0)
 CONFIRMED = frozenset({State.TRANSFERRED, State.PAID})
 
+#: The clock of the other system may be a little ahead of ours.
+NO_TIME = timedelta(0)
+
 
 class Kind(StrEnum):
     """What does not agree. The receiver is where documents go, the source where they come from.
@@ -271,7 +274,7 @@ class Judge:
             )
             return
         updated = source.detail.get("updated")
-        if isinstance(updated, datetime) and self.now - updated > self.patience:
+        if isinstance(updated, datetime) and max(self.now - updated, NO_TIME) >= self.patience:
             status = source.detail.get("status") or source.state.value
             yield (
                 Kind.WAITING,

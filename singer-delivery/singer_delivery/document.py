@@ -95,8 +95,9 @@ class Outcome:
 class Entry:
     """What the ledger knows of a document. `settled_at` is aware UTC.
 
-    `revision` grows with every change of the entry. `doubts` counts how often in a row the answer
-    for this content was lost.
+    `held`: the target held a version of it once, or may have. `intended_at` is when it was last
+    about to be sent. `revision` grows with every change of the entry. `doubts` counts how often in
+    a row the answer for this content was lost.
 
     `sequence` grows with every final outcome in the ledger of one remote system, without gaps
     that could fill later: whoever has read up to n has missed nothing at or below n. It starts at
@@ -121,6 +122,8 @@ class Entry:
     scope: str = ""
     revision: int = 0
     doubts: int = 0
+    held: bool = False
+    intended_at: datetime | None = None
 
     def __str__(self) -> str:
         return str(self.detail.get("label") or self.key)

@@ -156,7 +156,13 @@ def utc_now() -> datetime:
 def latest_holders(entries: Iterable[Entry]) -> dict[str, Entry]:
     """Return, by natural key, the document that the target holds or may hold under it."""
     held = [entry for entry in entries if entry.natural_key and entry.status in TAKEN | OPEN]
-    return {entry.natural_key: entry for entry in sorted(held, key=lambda e: e.sequence)}
+    return {entry.natural_key: entry for entry in sorted(held, key=_moment)}
+
+
+def _moment(entry: Entry) -> tuple[datetime, int]:
+    """Return when an entry was settled or, before that, about to be sent, for their order."""
+    moments = [moment for moment in (entry.settled_at, entry.intended_at) if moment]
+    return max(moments, default=datetime.min.replace(tzinfo=UTC)), entry.sequence
 
 
 @dataclass(frozen=True)
@@ -876,4 +882,6 @@ def _entry(row: Row[Any]) -> Entry:
         scope=row.scope,
         revision=row.revision,
         doubts=row.doubts,
+        held=bool(row.held),
+        intended_at=datetime.fromisoformat(row.intended_at) if row.intended_at else None,
     )

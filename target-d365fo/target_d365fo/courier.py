@@ -178,7 +178,7 @@ class InvoiceCourier(Courier):
         gone = [
             case.key
             for case in cases
-            if case.delivered_before and not (case.own_pending or case.own_posted)
+            if case.may_have_arrived and not (case.own_pending or case.own_posted)
         ]
         posted = self._lookup.posted_by_description(gone)
         return [

@@ -47,6 +47,11 @@ class Case:
         return self.entry is not None and self.entry.status in HELD
 
     @property
+    def may_have_arrived(self) -> bool:
+        """Whether any version of it did, or may have, whatever became of later ones."""
+        return self.entry is not None and self.entry.held
+
+    @property
     def same_as_delivered(self) -> bool:
         """Whether exactly this content arrived, and no other one after it."""
         return self.delivered_before and self.arrived.get("fingerprint") == self.fingerprint

@@ -138,6 +138,7 @@ def test_everything_told_about_a_document_comes_back(ledger_url: str) -> None:
             run_id="run-1",
             settled_at=now,
             revision=2,
+            intended_at=now,
         )
 
 

@@ -182,6 +182,22 @@ def test_a_document_posted_under_a_corrected_number_is_recognised(dynamics: Dyna
     assert dynamics.status(invoice()) == "unchanged"
 
 
+def test_a_number_changed_in_basware_after_posting_never_makes_a_second_invoice(
+    dynamics: Dynamics,
+) -> None:
+    dynamics.deliver(invoice())
+    post(dynamics)
+    changed = accounting_document(
+        number="INV-2", invoice_id="b77c1f00d", rows=[coding_row(net="250.00")]
+    )
+
+    for _ in range(3):
+        dynamics.deliver(changed)
+        assert dynamics.headers() == []
+        assert dynamics.status(changed) == "rejected"
+        assert "already posted as voucher" in dynamics.reason(changed)
+
+
 def test_a_draft_deleted_in_dynamics_is_delivered_again(dynamics: Dynamics) -> None:
     dynamics.deliver(invoice())
     [record] = dynamics.sandbox.d365fo.records("VendorInvoiceHeaders")
