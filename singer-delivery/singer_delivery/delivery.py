@@ -274,7 +274,6 @@ class Delivery:
         `waited` is how many seconds were spent so before, for this wave; it comes back with it.
         """
         stream = self.courier.stream
-        keys = {document.key for document in contested}
         while True:
             left = self.ledger.take_over(stream, self.run_id)
             if left:
@@ -287,7 +286,7 @@ class Delivery:
             if not waited:
                 logger.info(
                     "%s: %d document(s) are in flight in another run; waiting for it",
-                    *(stream, len(keys)),
+                    *(stream, len(contested)),
                 )
             self.sleep(CLAIM_GLANCE)
             waited += CLAIM_GLANCE

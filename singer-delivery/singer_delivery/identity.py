@@ -13,6 +13,8 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy import Connection, text
 
+from singer_delivery.database import reading
+
 #: A name that somebody claims for themselves: shown in the trail, marked as claimed.
 CLAIM_VARIABLE = "SINGER_DELIVERY_USER"
 POSTGRESQL = "postgresql"
@@ -112,5 +114,5 @@ def _folded(claim: str) -> str:
 
 def describe(engine: sqlalchemy.Engine) -> Identity:
     """Return the current identity on an engine."""
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         return current(connection)

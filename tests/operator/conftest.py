@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import sqlalchemy
 
 from tests.operator.office import Office
-from tests.singer_delivery import postgres
 
 
 @pytest.fixture
@@ -23,35 +17,12 @@ def office(tmp_path: Path) -> Office:
     return made
 
 
-@pytest.fixture(scope="session")
-def server() -> Iterator[str]:
-    if importlib.util.find_spec("psycopg") is None:
-        pytest.skip("psycopg is not installed: install singer-delivery[postgres]")
-    if given := os.environ.get("TEST_POSTGRES_URL"):
-        yield given
-        return
-    folder = postgres.binaries()
-    if folder is None:
-        pytest.skip("no PostgreSQL: install it or set TEST_POSTGRES_URL")
-    with postgres.running(folder) as url:
-        yield url
-
-
 @pytest.fixture
-def postgres_office(server: str) -> Iterator[Office]:
+def postgres_office(postgres_url: str) -> Office:
     """An operator at an empty PostgreSQL ledger, in a schema of its own."""
-    url = sqlalchemy.make_url(server).set(drivername="postgresql+psycopg")
-    schema = f"ledger_{uuid.uuid4().hex}"
-    engine = sqlalchemy.create_engine(url)
-    with engine.begin() as connection:
-        connection.execute(sqlalchemy.text(f"CREATE SCHEMA {schema}"))
-    options = url.update_query_dict({"options": f"-csearch_path={schema}"})
-    made = Office(options.render_as_string(hide_password=False))
+    made = Office(postgres_url)
     made.deliver([])
-    yield made
-    with engine.begin() as connection:
-        connection.execute(sqlalchemy.text(f"DROP SCHEMA {schema} CASCADE"))
-    engine.dispose()
+    return made
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
