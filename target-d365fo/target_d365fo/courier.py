@@ -15,7 +15,9 @@ from tap_d365fo.client import D365Client
 from tap_d365fo.dimensions import DimensionFormats
 from tap_d365fo.natural_key import natural_key_text
 
+from target_d365fo.compare import yes_no
 from target_d365fo.content_mark import ContentMark
+from target_d365fo.halves import whole_header
 from target_d365fo.invoice import VendorInvoice
 from target_d365fo.judgement import Case, Plan, is_earlier, is_own, judge
 from target_d365fo.lookup import Found, InvoiceKey, InvoiceLookup, Pending
@@ -108,7 +110,7 @@ class InvoiceCourier(Courier):
                 "invoice_number": invoice.invoice_number,
                 "currency": invoice.currency,
                 "gross": str(invoice.gross_amount),
-                "payment_block": invoice.on_hold,
+                "payment_block": rows.header["IsOnHold"] == yes_no(True),
                 "header_reference": reference,
                 "description": key.description,
                 CONTENT: ContentMark.of(rows).dump(),
@@ -251,21 +253,23 @@ class InvoiceCourier(Courier):
         held = {}
         for entry in entries:
             outcome = _posted_whole(_case(entry, keys[entry.key], found[entry.key]))
-            halves = []
+            halves, other = [], False
             for pending in own[entry.key]:
                 if pending.is_unfinished(entry.key):
                     halves.append((pending, lines[pending.identity]))
                 elif _as_sent(entry, pending, lines[pending.identity]):
                     outcome = outcome or _pending_whole(pending)
-            held[entry.key] = _Held(entry, outcome, tuple(halves))
+                else:
+                    other = True
+            held[entry.key] = _Held(entry, outcome, other, tuple(halves))
         return held
 
     def _settled(self, found: _Held) -> Outcome | None:
         """Finish one half that lacks nothing, where there is no whole invoice; remove others."""
         outcome = found.outcome
         for pending, lines in found.halves:
-            if outcome is None and _as_sent(found.entry, pending, lines):
-                finish_half(self._client, pending, str(found.entry.detail["description"]))
+            if outcome is None and not found.other and _as_sent(found.entry, pending, lines):
+                finish_half(self._client, pending, whole_header(found.entry.detail))
                 outcome = _pending_whole(pending)
             else:
                 remove_half(self._client, pending, found.entry.key)
@@ -274,10 +278,14 @@ class InvoiceCourier(Courier):
 
 @dataclass(frozen=True)
 class _Held:
-    """What Dynamics holds of one document: its outcome if it is whole, and halves with lines."""
+    """What Dynamics holds of one document: its outcome if it is whole, and halves with lines.
+
+    `other` tells whether there is a whole one of other contents, such as an earlier version.
+    """
 
     entry: Entry
     outcome: Outcome | None
+    other: bool
     halves: tuple[tuple[Pending, Sequence[Record]], ...]
 
     @property
@@ -287,10 +295,10 @@ class _Held:
 
 
 def _as_sent(entry: Entry, pending: Pending, lines: Sequence[Record]) -> bool:
-    """Tell whether a pending invoice is what was sent, but for the description of a half."""
+    """Tell whether a pending invoice is what was sent, but for what marks a half."""
     header = dict(pending.row)
     if pending.is_unfinished(entry.key):
-        header["InvoiceDescription"] = entry.detail["description"]
+        header |= whole_header(entry.detail)
     return ContentMark.load(entry.detail[CONTENT]).matches(header, lines)
 
 

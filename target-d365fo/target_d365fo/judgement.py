@@ -18,7 +18,10 @@ NEWER = "newer"
 
 @dataclass(frozen=True)
 class Plan:
-    """Create the invoice, and first delete these earlier versions of it."""
+    """Create the invoice, and first delete these earlier versions of it.
+
+    A half is none of them: where there is one, it is settled by reading back, then judged again.
+    """
 
     replaces: tuple[Pending, ...] = ()
 
@@ -86,6 +89,12 @@ class Case:
         return tuple(p for p in self.own_pending if not p.is_unfinished(self.key.document_id))
 
     @property
+    def halves(self) -> tuple[Pending, ...]:
+        """The halves among them that no workflow has got hold of."""
+        halves = (p for p in self.own_pending if p.is_unfinished(self.key.document_id))
+        return tuple(p for p in halves if p.status == DRAFT)
+
+    @property
     def own_posted(self) -> tuple[Posted, ...]:
         """Posted invoices made of this document."""
         return tuple(p for p in self.found.posted if self._is_own_posted(p))
@@ -129,19 +138,27 @@ def _moment(version: str) -> datetime | None:
 
 def judge(case: Case, *, replace_pending: bool, reads_posted: bool) -> Outcome | Plan:
     """Return what the document needs: nothing, a rejection, or a plan to send it."""
-    if case.superseded_by:
-        return _superseded(case, reads_posted=reads_posted)
-    if case.own_posted:
-        return _posted_before(case, case.own_posted[0])
-    current = [p for p in case.own_whole if case.same_as_delivered or p.identity in case.equal]
-    if current:
-        return _unchanged(current[0])
+    if case.halves:
+        return Plan(case.halves)
+    held = _held(case, reads_posted)
+    if held:
+        return held
     twin = _twin(case)
     if twin:
         return _rejected(twin)
     if case.own_pending:
         return _replace(case, replace_pending)
     return Plan() if reads_posted else _by_ledger_alone(case)
+
+
+def _held(case: Case, reads_posted: bool) -> Outcome | None:
+    """Judge a document that Dynamics holds in this version or a newer one, or has posted."""
+    if case.superseded_by:
+        return _superseded(case, reads_posted=reads_posted)
+    if case.own_posted:
+        return _posted_before(case, case.own_posted[0])
+    current = [p for p in case.own_whole if case.same_as_delivered or p.identity in case.equal]
+    return _unchanged(current[0]) if current else None
 
 
 def _superseded(case: Case, *, reads_posted: bool) -> Outcome:

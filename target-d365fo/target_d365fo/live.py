@@ -34,7 +34,8 @@ from tap_d365fo.payments import SETTLEMENTS, TRANSACTIONS, is_invoice, moment, p
 from tap_d365fo.reader import Reader
 
 from target_d365fo.amounts import in_currency
-from target_d365fo.lookup import INCOMPLETE, POSTED
+from target_d365fo.halves import INCOMPLETE
+from target_d365fo.lookup import POSTED
 from target_d365fo.paid import PaidTotals, crawl
 from target_d365fo.payload import HEADERS, LINES, header_reference
 from target_d365fo.target import TargetD365FO

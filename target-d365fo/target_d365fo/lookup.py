@@ -15,7 +15,8 @@ from tap_d365fo.natural_key import NaturalKey, folded, natural_key
 from tap_d365fo.odata import comparable
 
 from target_d365fo.compare import Row
-from target_d365fo.payload import DESCRIPTION_LENGTH, HEADERS, LINES, header_reference
+from target_d365fo.halves import half_description, is_half
+from target_d365fo.payload import HEADERS, LINES
 
 POSTED = "VendInvoiceJourBiEntities"
 POSTED_FIELDS = (
@@ -30,18 +31,6 @@ POSTED_FIELDS = (
     "Description",
 )
 DRAFT = "Draft"
-#: How the description of a header ends while its lines are still being written one by one.
-INCOMPLETE = " (incomplete)"
-
-
-def unfinished(document_id: str) -> str:
-    """Return the description of a document's header until all of its lines are there.
-
-    It names the document, so that a half invoice is recognised whatever else it is found by, and
-    its last change makes the invoice whole: who deletes a half can see that, or is refused.
-    """
-    fits = len(document_id) + len(INCOMPLETE) <= DESCRIPTION_LENGTH
-    return f"{document_id if fits else header_reference(document_id)}{INCOMPLETE}"
 
 
 @dataclass(frozen=True)
@@ -81,7 +70,7 @@ class InvoiceKey:
     def descriptions(self) -> tuple[str, ...]:
         """The descriptions that only headers of this document have."""
         whole = (self.description,) if names(self.description, self.document_id) else ()
-        return (unfinished(self.document_id), *whole)
+        return (half_description(self.document_id), *whole)
 
 
 @dataclass(frozen=True)
@@ -117,7 +106,7 @@ class Pending:
 
     def is_unfinished(self, document_id: str) -> bool:
         """Tell whether it is a half of this document: lines may be missing, or still to come."""
-        return bool(comparable(self.description) == comparable(unfinished(document_id)))
+        return is_half(self.description, document_id)
 
     @property
     def status(self) -> str:

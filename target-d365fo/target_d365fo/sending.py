@@ -1,9 +1,9 @@
 """Writing one invoice: in one atomic changeset, or header and lines one by one with clean-up.
 
-One by one, a header says that it is incomplete until all of its lines are there. The last step
-takes that back, and makes the invoice whole. A half is deleted only while it says so, and only as
-it was seen, so that of a writer that finishes and another run that clears away one is refused,
-and knows it.
+One by one, a header says that it is incomplete, and is on hold, until all of its lines are there:
+Dynamics posts nothing that is on hold. The last step takes both back, and makes the invoice whole.
+A half is deleted only while it says so, and only as it was seen, so that of a writer that finishes
+and another run that clears away one is refused, and knows it.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from singer_delivery.errors import (
 from tap_d365fo.client import D365Client
 from tap_d365fo.errors import BusinessRefusal, is_absence, is_missing_for_update
 
+from target_d365fo.halves import half_header, whole_header
 from target_d365fo.judgement import Plan
-from target_d365fo.lookup import InvoiceKey, InvoiceLookup, Pending, Posted, unfinished
+from target_d365fo.lookup import InvoiceKey, InvoiceLookup, Pending, Posted
 from target_d365fo.payload import HEADERS, LINES, InvoiceRows
 
 #: Part of the infolog that is not translated: the header's key itself was refused.
@@ -102,12 +103,11 @@ class Sender:
         except DeliveryError as error:
             self._withdraw(document, own, error)
             raise
-        self._finish(document, own, rows)
+        self._finish(document, own)
         return _delivered(own.reference, "")
 
     def _header(self, document: Document, rows: InvoiceRows) -> Pending:
-        description = {"InvoiceDescription": unfinished(document.key)}
-        row = self._client.create(HEADERS, {**rows.header, **description})
+        row = self._client.create(HEADERS, {**rows.header, **half_header(document.key)})
         if not (row.get("dataAreaId") and row.get("HeaderReference")):
             msg = "Dynamics did not say under which number it created the header"
             raise InDoubt(msg)
@@ -129,11 +129,10 @@ class Sender:
                 raise InDoubt(msg)
             self._sleep(PAUSE)
 
-    def _finish(self, document: Document, own: Pending, rows: InvoiceRows) -> None:
+    def _finish(self, document: Document, own: Pending) -> None:
         """Make the invoice whole; after a lost answer it may be, so it is left as it is."""
-        description = str(rows.header.get("InvoiceDescription", ""))
         try:
-            self._client.update(HEADERS, own.key, {"InvoiceDescription": description})
+            self._client.update(HEADERS, own.key, whole_header(document.detail))
         except InDoubt:
             raise
         except DeliveryError as error:
@@ -246,12 +245,11 @@ def remove_half(client: D365Client, pending: Pending, document_id: str) -> bool:
     raise InDoubt(msg)
 
 
-def finish_half(client: D365Client, pending: Pending, description: str) -> None:
-    """Give a header that has all its lines its own description; the invoice is whole then.
+def finish_half(client: D365Client, pending: Pending, changes: dict[str, str]) -> None:
+    """Make a header that has all its lines whole; `changes` as of `whole_header`.
 
     Raises InDoubt where it has changed since it was read, or is gone, and ApiError.
     """
-    changes = {"InvoiceDescription": description}
     done = _as_seen(client, "PATCH", pending, changes)
     if done is not Deletion.DONE:
         msg = f"{pending} was finished or removed by somebody else"

@@ -277,6 +277,9 @@ class Storm:
         """Nothing goes wrong any more; every runner, or the first alone, comes to its end."""
         offices = self._offices[: self._rng.randint(1, len(self._offices))]
         self._until_through(offices, INVOICES)
+        # The crawl that was interrupted is at its end: the next one begins anew, and brings what
+        # was before the interruption, which those who lost their ledger have not answered.
+        self._until_through(offices, INVOICES)
         self._clerk.post()
         for _ in range(LAST_STEPS):
             self._clerk.pay()

@@ -7,12 +7,13 @@ import threading
 from typing import Any
 
 import pytest
+from sandbox.d365fo.posting import PostingError
 from sandbox.seed.builders import accounting_document, coding_row
 from singer_delivery.document import Entry
 from singer_delivery.errors import InDoubt
 from singer_delivery.ledger import Ledger
+from target_d365fo.halves import half_header
 from target_d365fo.judgement import is_earlier
-from target_d365fo.lookup import unfinished
 from target_d365fo.sinks import AccountingDocumentSink
 from target_d365fo.target import TargetD365FO
 
@@ -150,7 +151,7 @@ def half(dynamics: Dynamics) -> Dynamics:
     dynamics.deliver(invoice(), header_reference="number_sequence")
     state = dynamics.sandbox.d365fo
     [record] = state.records("VendorInvoiceHeaders")
-    values = {**record.values, "InvoiceDescription": unfinished("b77c1f00d")}
+    values = {**record.values, **half_header("b77c1f00d")}
     state.update("VendorInvoiceHeaders", record, values)
     dynamics.forget()
     return dynamics
@@ -178,6 +179,46 @@ def test_a_half_is_finished_or_replaced_also_with_the_ledger_lost(
     assert (header["HeaderReference"] == before["HeaderReference"]) is (lines == 2)
     assert half.status(invoice()) == "delivered"
     assert half.entry(invoice()).remote_key == header["HeaderReference"]
+
+
+def test_nobody_can_post_a_half(half: Dynamics) -> None:
+    [before] = half.headers()
+    with pytest.raises(PostingError, match="on hold"):
+        half.sandbox.d365fo.post_invoice(before["dataAreaId"], before["HeaderReference"])
+
+    half.deliver(invoice(), header_reference="number_sequence")
+
+    [header] = half.headers()
+    assert header["IsOnHold"] == "No"
+    half.sandbox.d365fo.post_invoice(header["dataAreaId"], header["HeaderReference"])
+
+
+def test_a_finished_half_stays_on_hold_where_basware_blocks_its_payment(half: Dynamics) -> None:
+    half.deliver({**invoice(), "paymentBlock": True}, header_reference="number_sequence")
+    [header] = half.headers()
+    assert (header["InvoiceDescription"], header["IsOnHold"]) == ("Basware b77c1f00d", "Yes")
+
+
+@pytest.mark.parametrize("posted", [False, True])
+@pytest.mark.parametrize("version", [EARLY, LATE])
+def test_a_half_beside_the_whole_invoice_goes(
+    dynamics: Dynamics, posted: bool, version: str
+) -> None:
+    """Dynamics created its header so late that everybody had given it up."""
+    dynamics.deliver(invoice(), header_reference="number_sequence")
+    state = dynamics.sandbox.d365fo
+    [record] = state.records("VendorInvoiceHeaders")
+    if posted:
+        state.post_invoice(record.values["dataAreaId"], record.values["HeaderReference"])
+    late = {**record.values, **half_header("b77c1f00d"), "HeaderReference": "late"}
+    state.insert("VendorInvoiceHeaders", late)
+
+    dynamics.deliver(invoice(version=version), header_reference="number_sequence")
+
+    held = [header["InvoiceDescription"] for header in dynamics.headers()]
+    assert held == ([] if posted else ["Basware b77c1f00d"])
+    assert dynamics.status(invoice()) in ("delivered", "unchanged")
+    assert len(dynamics.sandbox.d365fo.rows("VendorInvoiceLines")) == (0 if posted else 2)
 
 
 def test_a_half_under_another_number_is_removed(half: Dynamics) -> None:
