@@ -29,7 +29,7 @@ class Courier(ABC):
         The payload is None. Raises BadInput when not even the key is there.
         """
 
-    def is_older(self, one: Document, other: Document) -> bool:  # noqa: ARG002
+    def is_older(self, one: Document, other: Document | Entry) -> bool:  # noqa: ARG002
         """Tell whether one is an earlier version of the other, so that the other counts.
 
         Without an answer, the one that came last does.

@@ -198,14 +198,30 @@ class Delivery:
             latest[document.key] = document
             rejected[document.key] = reason
         self._receive(latest.values())
-        self._settle_all(
-            [
-                (latest.pop(key), Outcome(Status.REJECTED, reason))
-                for key, reason in rejected.items()
-                if reason
-            ]
-        )
+        refused = {key: reason for key, reason in rejected.items() if reason}
+        if refused:
+            known = self.ledger.lookup(self.courier.stream, refused)
+            self._settle_all(
+                [
+                    (
+                        document := latest.pop(key),
+                        self._late(document, known) or Outcome(Status.REJECTED, reason),
+                    )
+                    for key, reason in refused.items()
+                ]
+            )
         return list(latest.values())
+
+    def _late(self, document: Document, known: Mapping[str, Entry]) -> Outcome | None:
+        """Return what becomes of an older version than the one that came last, as by a replay.
+
+        Whatever became of that one: the source waits for the answer to it.
+        """
+        entry = known.get(document.key)
+        if not (entry and entry.key == document.key and self.courier.is_older(document, entry)):
+            return None
+        reason = f"an older version: that of {entry.version} came in already, and counts"
+        return Outcome(Status.SKIPPED, reason, late=True)
 
     def _receive(self, received: Iterable[Document]) -> None:
         if self.singer:
@@ -316,8 +332,13 @@ class Delivery:
         self._skipped |= {
             entry.key: entry.reason for entry in known.values() if entry.status is Status.SKIPPED
         }
-        surveyed = self.courier.survey(wave, known)
-        decided = [(document, surveyed[document.key]) for document in wave]
+        decided: list[tuple[Document, Any]] = [
+            (document, late) for document in wave if (late := self._late(document, known))
+        ]
+        late_ones = {document.key for document, _ in decided}
+        wave = [document for document in wave if document.key not in late_ones]
+        surveyed = self.courier.survey(wave, known) if wave else {}
+        decided += [(document, surveyed[document.key]) for document in wave]
         outcomes = [(one, found) for one, found in decided if isinstance(found, Outcome)]
         fences = {document.key: self._seen.get(document.key, 0) for document, _ in outcomes}
         overtaken = self._commit(outcomes, fences)
@@ -486,10 +507,10 @@ class Delivery:
         """Commit outcomes together; return the keys that other runs have written since `fences`."""
         stream = self.courier.stream
         overtaken = self.ledger.settle_many(stream, outcomes, self.run_id, fences=fences)
-        for document, _ in outcomes:
+        for document, outcome in outcomes:
             if document.key in overtaken:
                 logger.info("%s: another run is at it", document)
-            elif document.key in fences:
+            elif document.key in fences and not outcome.late:
                 self._fences[document.key] = fences[document.key] + 1
         return overtaken
 

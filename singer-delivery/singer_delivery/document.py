@@ -78,8 +78,10 @@ class Document:
 class Outcome:
     """What became of a document; `detail` is merged over the document's own.
 
+    `natural_key` is the one under which the target holds it, where that is not the document's.
     `exchanges` are the requests that it took, and `read_back` says that it was found out by
-    looking: both go into the audit trail.
+    looking: both go into the audit trail. `late`: it is that of an older version than the ledger
+    has of the document, so the trail takes note of it, and the document stays as it is.
     """
 
     status: Status
@@ -89,6 +91,8 @@ class Outcome:
     detail: Mapping[str, Any] = field(default_factory=dict)
     exchanges: Sequence[Exchange] = ()
     read_back: bool = False
+    late: bool = False
+    natural_key: str = ""
 
 
 @dataclass(frozen=True)

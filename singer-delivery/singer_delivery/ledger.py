@@ -517,7 +517,7 @@ class Ledger:
 
         `fences` holds the revisions that documents are to have, 0 where there is none of it yet.
         Returns the keys of those that others have written since, or that a living run has in
-        flight: they stay as they are.
+        flight: they stay as they are. So do those of late outcomes, which only the trail has.
         """
         if not outcomes:
             return set()
@@ -531,11 +531,15 @@ class Ledger:
             numbers = self._sequences(pen.connection, [outcome for _, outcome in settled])
             rows, happened = [], []
             for (document, outcome), number in zip(settled, numbers, strict=True):
+                happened += _events(stream, document, outcome)
+                if outcome.late:
+                    continue
                 values = self._outcome_values(outcome, document.detail, number)
                 if outcome.remote_key:
                     values["remote_key"] = storable_text(outcome.remote_key)
+                if outcome.natural_key:
+                    values["natural_key"] = outcome.natural_key
                 rows.append(self._row(stream, document, run_id, values))
-                happened += _events(stream, document, outcome)
             if rows:
                 pen.connection.execute(UPSERT, rows)
             pen.write(happened, self._system)
@@ -734,7 +738,8 @@ class Ledger:
 
     def _sequences(self, connection: Connection, outcomes: Sequence[Outcome]) -> list[int]:
         """Return the number of each final outcome, and 0 for the others."""
-        count = sum(outcome.status in FINAL for outcome in outcomes)
+        final = [outcome.status in FINAL and not outcome.late for outcome in outcomes]
+        count = sum(final)
         if not count:
             return [0] * len(outcomes)
         # A ledger that replaces a lost one, or is restored from a backup, goes on above it (nobody
@@ -745,7 +750,7 @@ class Ledger:
         values = {"system": self._system, "first": first, "behind": behind, "count": count}
         last = int(connection.execute(NEXT_SEQUENCES, values).scalar_one())
         numbers = iter(range(last - count + 1, last + 1))
-        return [next(numbers) if outcome.status in FINAL else 0 for outcome in outcomes]
+        return [next(numbers) if each else 0 for each in final]
 
     def _row(
         self, stream: str, document: Document, run_id: str, values: Mapping[str, Any]
@@ -828,11 +833,12 @@ def _events(stream: str, subject: Document | Entry, outcome: Outcome) -> list[Ev
         "request_id": storable_text(outcome.request_id),
         "fingerprint": subject.fingerprint,
         "version": subject.version,
-        "natural_key": subject.natural_key,
+        "natural_key": outcome.natural_key or subject.natural_key,
     }
     asked = isinstance(subject, Entry) and subject.status is Status.ACCEPTED
     delivered = outcome.status is Status.DELIVERED
     kind = Kind.CONFIRMED if asked and delivered else Kind(outcome.status.value)
+    kind = Kind.LATE if outcome.late else kind
     detail = {name: value for name, value in facts.items() if value}
     return [*happened, Event(kind, stream, subject.key, detail)]
 

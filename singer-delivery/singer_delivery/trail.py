@@ -27,7 +27,8 @@ class Kind(enum.StrEnum):
     """What an entry of the trail says; the outcomes have the names of their statuses.
 
     CONFIRMED: delivered, as the target said when it was asked later. TAKEN_OVER: a run that died
-    left it. POLICY: what operators may do alone was changed.
+    left it. LATE: an older version than the one known, which changed nothing. POLICY: what
+    operators may do alone was changed.
     """
 
     STARTED = "started"
@@ -48,6 +49,7 @@ class Kind(enum.StrEnum):
     REJECTED = "rejected"
     SKIPPED = "skipped"
     STUCK = "stuck"
+    LATE = "late"
     RELEASED = "released"
     REQUESTED = "requested"
     APPROVED = "approved"

@@ -19,7 +19,7 @@ from target_d365fo.compare import yes_no
 from target_d365fo.content_mark import ContentMark
 from target_d365fo.halves import whole_header
 from target_d365fo.invoice import VendorInvoice
-from target_d365fo.judgement import Case, Plan, is_earlier, is_own, judge
+from target_d365fo.judgement import Case, Plan, is_own, judge
 from target_d365fo.lookup import Found, InvoiceKey, InvoiceLookup, Pending
 from target_d365fo.payload import (
     InvoiceRows,
@@ -28,6 +28,7 @@ from target_d365fo.payload import (
     same_content,
 )
 from target_d365fo.sending import LOOKS, PAUSE, Sender, finish_half, remove_half
+from target_d365fo.versions import is_earlier
 
 Record = Mapping[str, Any]
 #: Detail for `read_back` alone; what starts with an underscore is of no use to readers of logs.
@@ -56,6 +57,7 @@ class InvoiceRules:
     reference_prefix: str = "BW"
     replace_pending: bool = True
     credit_correction: bool = False
+    posted_description_lookup: bool = True
 
 
 class InvoiceCourier(Courier):
@@ -142,7 +144,7 @@ class InvoiceCourier(Courier):
         value = record.get(self._source.key_field)
         return str(value).strip() if isinstance(value, str | int) else ""
 
-    def is_older(self, one: Document, other: Document) -> bool:
+    def is_older(self, one: Document, other: Document | Entry) -> bool:
         """Tell whether one is an earlier version of the other."""
         return is_earlier(one.version, other.version)
 
@@ -173,14 +175,16 @@ class InvoiceCourier(Courier):
         return InvoiceKey.of_detail(document.key, document.detail, references)
 
     def _with_renumbered(self, cases: Sequence[Case]) -> list[Case]:
-        """Look again, by description, for documents that arrived once and seem to be gone.
+        """Look again, by description, for documents that are found nowhere else.
 
-        In Dynamics, a clerk may correct the invoice number before posting.
+        In Dynamics, a clerk may correct the invoice number before posting, and the ledger, which
+        knows what arrived once, may be lost.
         """
+        everything = self._rules.posted_description_lookup
         gone = [
             case.key
             for case in cases
-            if case.may_have_arrived and not (case.own_pending or case.own_posted)
+            if (everything or case.may_have_arrived) and not (case.own_pending or case.own_posted)
         ]
         posted = self._lookup.posted_by_description(gone)
         return [
@@ -320,7 +324,6 @@ def _case(
     return Case(
         key=key,
         fingerprint=subject.fingerprint,
-        version=subject.version,
         gross=Decimal(subject.detail["gross"]),
         currency=str(subject.detail["currency"]),
         found=found,

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from singer_delivery.document import HELD, Entry, Outcome, Status
+from tap_d365fo.natural_key import natural_key_text
 
 from target_d365fo.lookup import DRAFT, Found, InvoiceKey, Pending, Posted, names, names_another
-
-#: Detail of an outcome: version and fingerprint of what the target holds instead of this one.
-NEWER = "newer"
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,6 @@ class Case:
     gross: Decimal
     currency: str
     found: Found
-    version: str = ""
     entry: Entry | None = None
     ledger_twin: Entry | None = None
     equal: frozenset[tuple[str, ...]] = frozenset()
@@ -57,26 +53,9 @@ class Case:
     @property
     def same_as_delivered(self) -> bool:
         """Whether exactly this content arrived, and no other one after it."""
-        return self.delivered_before and self.arrived.get("fingerprint") == self.fingerprint
-
-    @property
-    def superseded_by(self) -> str:
-        """The newer version of this document that arrived before it, "" where there is none.
-
-        Versions are compared where both are moments; others say nothing about their order.
-        """
-        arrived = self.arrived.get("version", "")
-        return arrived if is_earlier(self.version, arrived) else ""
-
-    @property
-    def arrived(self) -> Mapping[str, str]:
-        """Version and fingerprint of what the ledger knows to have arrived last."""
-        if self.entry is None:
-            return {}
-        if newer := self.entry.detail.get(NEWER):
-            return dict(newer)
-        known = {"version": self.entry.version, "fingerprint": self.entry.fingerprint}
-        return known if self.delivered_before else {}
+        return bool(
+            self.entry and self.delivered_before and self.entry.fingerprint == self.fingerprint
+        )
 
     @property
     def own_pending(self) -> tuple[Pending, ...]:
@@ -119,28 +98,11 @@ def is_own(pending: Pending, key: InvoiceKey) -> bool:
     )
 
 
-def is_earlier(version: str, other: str) -> bool:
-    """Tell whether one version is older than another; False where they cannot be compared."""
-    one, two = _moment(version), _moment(other)
-    return one is not None and two is not None and one < two
-
-
-def _moment(version: str) -> datetime | None:
-    """Return a date-time as aware UTC (without a zone it is taken as such), None for any other."""
-    if version[10:11] not in ("T", " "):
-        return None
-    try:
-        found = datetime.fromisoformat(version)
-        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
 def judge(case: Case, *, replace_pending: bool, reads_posted: bool) -> Outcome | Plan:
     """Return what the document needs: nothing, a rejection, or a plan to send it."""
     if case.halves:
         return Plan(case.halves)
-    held = _held(case, reads_posted)
+    held = _held(case)
     if held:
         return held
     twin = _twin(case)
@@ -151,37 +113,22 @@ def judge(case: Case, *, replace_pending: bool, reads_posted: bool) -> Outcome |
     return Plan() if reads_posted else _by_ledger_alone(case)
 
 
-def _held(case: Case, reads_posted: bool) -> Outcome | None:
-    """Judge a document that Dynamics holds in this version or a newer one, or has posted."""
-    if case.superseded_by:
-        return _superseded(case, reads_posted=reads_posted)
+def _held(case: Case) -> Outcome | None:
+    """Judge a document that Dynamics holds as it is, or has posted."""
     if case.own_posted:
         return _posted_before(case, case.own_posted[0])
     current = [p for p in case.own_whole if case.same_as_delivered or p.identity in case.equal]
     return _unchanged(current[0]) if current else None
 
 
-def _superseded(case: Case, *, reads_posted: bool) -> Outcome:
-    """Judge an older version that comes late, as by a replay: it never replaces a newer one."""
-    told = f"the newer version of {case.superseded_by} was delivered already"
-    newer = {NEWER: case.arrived}
-    if case.own_posted:
-        voucher = case.own_posted[0].voucher
-        detail = {"voucher": voucher, **newer}
-        return Outcome(Status.UNCHANGED, told, remote_key=voucher, detail=detail)
-    if case.own_whole:
-        reference = case.own_whole[0].reference
-        detail = {"header_reference": reference, **newer}
-        return Outcome(Status.UNCHANGED, told, remote_key=reference, detail=detail)
-    if case.entry and not reads_posted:
-        return Outcome(Status.UNCHANGED, told, remote_key=case.entry.remote_key, detail=newer)
-    return _rejected(f"{told} and is no longer in Dynamics; transfer the invoice again", newer)
-
-
 def _posted_before(case: Case, posted: Posted) -> Outcome:
     detail = {"voucher": posted.voucher}
     if case.same_as_delivered or posted.amounts_to(case.gross, case.currency):
-        return Outcome(Status.UNCHANGED, remote_key=posted.voucher, detail=detail)
+        # Its number may have been corrected on either side: payments come under Dynamics' one.
+        number = natural_key_text(posted.natural)
+        return Outcome(
+            Status.UNCHANGED, remote_key=posted.voucher, detail=detail, natural_key=number
+        )
     return _rejected(
         f"already posted as voucher {posted.voucher} with other contents; correct it in Dynamics, "
         "or credit it there and transfer a new invoice",

@@ -254,8 +254,7 @@ class InvoiceLookup:
     def posted_by_description(self, keys: Sequence[InvoiceKey]) -> dict[str, list[Posted]]:
         """Return, by document id, what was posted under a changed number.
 
-        Descriptions have no index: this is for the few documents that were delivered before and
-        are found nowhere else.
+        Descriptions have no index: this is for documents that are found nowhere else.
         """
         wanted = [
             {"dataAreaId": key.legal_entity, "Description": key.description}

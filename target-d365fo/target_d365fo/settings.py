@@ -52,6 +52,16 @@ INVOICE_SETTINGS: tuple[th.Property[Any], ...] = (
         "(VendInvoiceJourBiEntities). Without it only the ledger knows what was posted.",
     ),
     th.Property(
+        "posted_description_lookup",
+        th.BooleanType,
+        default=True,
+        title="Look by description",
+        description="Whether an invoice that is found under no number is looked for among posted "
+        "ones by its description as well, because its number was corrected in Dynamics: one more "
+        "read for 40 new invoices, of a field without an index. Without it, only invoices of "
+        "which the ledger knows that they were delivered are.",
+    ),
+    th.Property(
         "credit_correction",
         th.BooleanType,
         default=False,

@@ -40,6 +40,7 @@ class InvoiceSink(DeliverySink):
                 derived_reference=config["header_reference"] == "derived",
                 reference_prefix=self.target.reference_prefix,
                 replace_pending=config["replace_pending"],
+                posted_description_lookup=config["posted_description_lookup"],
                 credit_correction=config["credit_correction"],
             ),
         )

@@ -21,7 +21,7 @@ from hypothesis.stateful import (
     precondition,
     rule,
 )
-from target_d365fo.lookup import INCOMPLETE
+from target_d365fo.halves import INCOMPLETE
 
 from tests.model import assumptions, promises
 from tests.model.basware import TAKEN, WAITING, Basware, Repeated

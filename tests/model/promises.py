@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 
-from target_d365fo.lookup import INCOMPLETE
+from target_d365fo.halves import INCOMPLETE
 
 from tests.model.basware import TAKEN, Invoice
 from tests.model.content import Content

@@ -13,9 +13,9 @@ from singer_delivery.document import Entry
 from singer_delivery.errors import InDoubt
 from singer_delivery.ledger import Ledger
 from target_d365fo.halves import half_header
-from target_d365fo.judgement import is_earlier
 from target_d365fo.sinks import AccountingDocumentSink
 from target_d365fo.target import TargetD365FO
+from target_d365fo.versions import is_earlier
 
 from tests.target_d365fo.conftest import Dynamics, messages
 

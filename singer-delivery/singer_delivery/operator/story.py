@@ -135,6 +135,7 @@ _STORIES: Mapping[str, Callable[[Detail, str, str], str]] = {
     "unchanged": _outcome("already in the target, nothing sent"),
     "rejected": _outcome("rejected"),
     "skipped": _outcome("nothing to be done"),
+    "late": _outcome("left as it is"),
     "stuck": _outcome("stuck: its answer was lost too often, and it waits for an operator"),
     "released": _outcome("released, to be sent when it is offered again"),
     "requested": _requested,
