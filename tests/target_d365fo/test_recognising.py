@@ -304,12 +304,13 @@ class TestWithoutPostedLookup:
     def test_a_posted_document_is_unchanged(self, dynamics: Dynamics) -> None:
         dynamics.deliver(invoice())
         post(dynamics)
+        before = dynamics.requests("VendInvoiceJour")
 
         dynamics.deliver(invoice(), posted_lookup=False)
 
         assert dynamics.headers() == []
         assert dynamics.status(invoice()) == "unchanged"
-        assert dynamics.requests("VendInvoiceJour")[1:] == []
+        assert dynamics.requests("VendInvoiceJour") == before
 
     def test_a_posted_document_is_not_changed(self, dynamics: Dynamics) -> None:
         dynamics.deliver(invoice())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import threading
 from typing import Any
 
@@ -327,7 +328,10 @@ def test_what_was_not_replaced_yet_stays_when_the_run_dies(dynamics: Dynamics) -
 
 
 @MODES
-def test_an_older_version_never_replaces_a_newer_one(dynamics: Dynamics, mode: str) -> None:
+def test_an_older_version_never_replaces_a_newer_one(
+    dynamics: Dynamics, mode: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "singer_delivery")
     dynamics.deliver(invoice("10.00"), header_reference=mode)
     dynamics.deliver(invoice("250.00", version=LATE), header_reference=mode)
 
@@ -335,10 +339,10 @@ def test_an_older_version_never_replaces_a_newer_one(dynamics: Dynamics, mode: s
         dynamics.deliver(invoice("10.00"), header_reference=mode)
 
         assert nets(dynamics) == [250, 40]
-        assert dynamics.status(invoice()) == "unchanged"
-        assert f"the newer version of {LATE} was delivered" in dynamics.reason(invoice())
-    dynamics.deliver(invoice("250.00", version=LATE), header_reference=mode)
-    assert dynamics.reason(invoice()) == ""
+        # What the ledger has of the newer one is still to be told.
+        assert dynamics.status(invoice()) == "delivered"
+        assert dynamics.entry(invoice()).version == LATE
+    assert f"that of {LATE} came in already" in caplog.text
     dynamics.deliver(invoice("260.00", version=LATEST), header_reference=mode)
     assert nets(dynamics) == [260, 40]
 
@@ -354,8 +358,45 @@ def test_an_older_version_of_a_posted_invoice_is_no_contradiction(
 
     dynamics.deliver(invoice("10.00"), header_reference=mode, posted_lookup=posted_lookup)
 
-    assert dynamics.status(invoice()) == "unchanged"
+    assert dynamics.entry(invoice()).version == LATE
     assert dynamics.headers() == []
+
+
+@MODES
+@pytest.mark.parametrize("unusable", [{}, {"currencyCode": ""}])
+def test_an_older_version_does_not_hide_why_the_newer_one_was_rejected(
+    dynamics: Dynamics, mode: str, unusable: dict[str, Any]
+) -> None:
+    """`unusable`: what is wrong with the older one as well, so that it is no invoice at all."""
+    rejected = invoice(version=LATE, supplier="US-9999")
+    dynamics.deliver(rejected, header_reference=mode)
+    before = dynamics.entry(invoice())
+    assert "US-9999" in before.reason
+
+    dynamics.deliver({**invoice(), **unusable}, header_reference=mode)
+
+    assert dynamics.entry(invoice()) == before
+    assert dynamics.headers() == []
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_a_posted_invoice_with_a_corrected_number_is_found_without_a_ledger(
+    dynamics: Dynamics, found: bool
+) -> None:
+    dynamics.deliver(invoice())
+    state = dynamics.sandbox.d365fo
+    [record] = state.records("VendorInvoiceHeaders")
+    state.update("VendorInvoiceHeaders", record, {**record.values, "InvoiceNumber": "INV-01"})
+    state.post_invoice(record.values["dataAreaId"], record.values["HeaderReference"])
+    dynamics.forget()
+
+    dynamics.deliver(invoice(), posted_description_lookup=found)
+
+    assert len(dynamics.headers()) == (0 if found else 1)
+    assert dynamics.status(invoice()) == ("unchanged" if found else "delivered")
+    # Its payments come under the number that it has in Dynamics.
+    number = "inv-01" if found else "inv-1"
+    assert number in dynamics.entry(invoice()).natural_key.casefold()
 
 
 def test_an_older_version_of_an_invoice_that_was_deleted_is_not_delivered(
@@ -371,7 +412,7 @@ def test_an_older_version_of_an_invoice_that_was_deleted_is_not_delivered(
         dynamics.deliver(invoice("10.00"))
 
         assert dynamics.headers() == []
-        assert "is no longer in Dynamics; transfer the invoice again" in dynamics.reason(invoice())
+        assert dynamics.entry(invoice()).version == LATE
     dynamics.deliver(invoice("250.00", version=LATE))
     assert nets(dynamics) == [250, 40]
 
