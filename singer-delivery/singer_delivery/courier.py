@@ -60,6 +60,13 @@ class Courier(ABC):
         Removes what is there by half. A key that is missing is not in the target.
         """
 
+    def unhindered(self, entries: Sequence[Entry]) -> Sequence[Entry]:  # noqa: ARG002
+        """Return those rejected documents whose hindrance has passed, to be delivered now.
+
+        Raises ApiError when it cannot be asked.
+        """
+        return ()
+
     def confirm(self, entries: Sequence[Entry]) -> Mapping[str, Outcome]:  # noqa: ARG002
         """Return what became of documents that an earlier run left as ACCEPTED, by key.
 

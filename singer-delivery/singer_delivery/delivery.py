@@ -108,6 +108,30 @@ class Delivery:
         if left:
             logger.info("%s: reading back %d document(s) in doubt", self.courier.stream, len(left))
             self._settle_left(left)
+        self._offer_again()
+
+    def _offer_again(self) -> None:
+        """Deliver what was rejected for as long as something stood in its way, which has passed.
+
+        No bookmark would bring it again.
+        """
+        stream, after = self.courier.stream, ""
+        while page := self.ledger.hindered_entries(stream, after=after):
+            after = page[-1].key
+            try:
+                free = self.courier.unhindered(page)
+            except ApiError as error:
+                logger.warning("%s: what was rejected cannot be looked at now: %s", stream, error)
+                return
+            records = self.ledger.latest_records(stream, [entry.key for entry in free])
+            for entry in free:
+                if entry.key not in records:
+                    logger.warning(
+                        "%s: nothing stands in its way any more, but its record is not kept: it "
+                        "has to be read again (run the tap with --full-refresh)",
+                        entry,
+                    )
+            self.run(records.values())
 
     def _settle_left(self, left: Sequence[Entry]) -> None:
         """Settle what a dead run left, by what the target holds. Raises ApiError."""

@@ -45,6 +45,10 @@ OPEN = frozenset({Status.INTENDED, Status.IN_DOUBT})
 UNSENT = frozenset({Status.NOT_SENT, Status.STUCK})
 
 
+#: Name in the detail of a rejection: what stands in the document's way, and may pass.
+HINDRANCE = "hindered_by"
+
+
 @dataclass(frozen=True)
 class Document:
     """One business document, ready to be sent whole.

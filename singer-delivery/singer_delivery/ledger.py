@@ -38,6 +38,7 @@ from singer_delivery import payloads, runs
 from singer_delivery.database import open_database, reading, writing
 from singer_delivery.document import (
     FINAL,
+    HINDRANCE,
     OPEN,
     TAKEN,
     UNSENT,
@@ -154,9 +155,16 @@ def utc_now() -> datetime:
 
 
 def latest_holders(entries: Iterable[Entry]) -> dict[str, Entry]:
-    """Return, by natural key, the document that the target holds or may hold under it."""
-    held = [entry for entry in entries if entry.natural_key and entry.status in TAKEN | OPEN]
-    return {entry.natural_key: entry for entry in sorted(held, key=_moment)}
+    """Return, by natural key, the document that the target holds or may hold under it.
+
+    One of which only an earlier version got there counts where there is no other.
+    """
+
+    def rank(entry: Entry) -> tuple[bool, datetime, int]:
+        return entry.status in TAKEN | OPEN, *_moment(entry)
+
+    held = [e for e in entries if e.natural_key and (e.held or e.status in TAKEN | OPEN)]
+    return {entry.natural_key: entry for entry in sorted(held, key=rank)}
 
 
 def _moment(entry: Entry) -> tuple[datetime, int]:
@@ -308,6 +316,18 @@ class Ledger:
         """Return a page, in key order, of documents that were taken and not confirmed yet."""
         accepted = documents.c.status == Status.ACCEPTED.value
         return self._page(self._select(stream).where(accepted), after, limit)
+
+    def hindered_entries(self, stream: str, *, after: str = "", limit: int = 1000) -> list[Entry]:
+        """Return a page, in key order, of documents that were rejected for what may pass."""
+        hindered = (
+            documents.c.status == Status.REJECTED.value,
+            documents.c.detail.contains(f'"{HINDRANCE}"', autoescape=True),
+        )
+        return self._page(self._select(stream).where(*hindered), after, limit)
+
+    def latest_records(self, stream: str, keys: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+        """Return, by key, the records that these were last received as, where they are kept."""
+        return payloads.latest_records(self._engine, self._system, stream, keys)
 
     def accepted_requests(self, stream: str) -> Iterator[tuple[str, str]]:
         """Yield request id and key of documents that were taken and not confirmed, by request."""

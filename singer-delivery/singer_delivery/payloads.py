@@ -189,6 +189,17 @@ def load(engine: Engine, system: str, stream: str, key: str, digest: str = "") -
     )
 
 
+def latest_records(
+    engine: Engine, system: str, stream: str, keys: Iterable[str]
+) -> dict[str, Mapping[str, Any]]:
+    """Return, by key, the record that each of these documents was last received as.
+
+    Those that were not kept, or are erased, are missing.
+    """
+    found = {key: load(engine, system, stream, key) for key in keys}
+    return {key: kept.record for key, kept in found.items() if kept and kept.record is not None}
+
+
 def erase(
     engine: Engine,
     before: datetime,

@@ -35,6 +35,10 @@ NOT_ENABLED = (
 Record = Mapping[str, Any]
 
 
+class Ambiguous(Rejected):
+    """Several invoices may be meant."""
+
+
 class NoInvoice(DeliveryError):
     """Basware has no such invoice; `for_good` when it has been looked for."""
 
@@ -201,7 +205,7 @@ def _the_one(documents: Sequence[Record], sought: Sought) -> Record:
     if len(candidates) > 1:
         ids = ", ".join(sorted(str(d.get("invoiceId")) for d in candidates)[:FEW])
         msg = f"Basware has {len(candidates)} invoices that may be {sought}: {ids}"
-        raise Rejected(msg)
+        raise Ambiguous(msg)
     return candidates[0]
 
 

@@ -9,12 +9,20 @@ from typing import Any
 
 from ap_mapping import Mapping as ApMapping
 from singer_delivery.courier import Courier
-from singer_delivery.document import TAKEN, Document, Entry, Outcome, Status, fingerprint
+from singer_delivery.document import (
+    HINDRANCE,
+    TAKEN,
+    Document,
+    Entry,
+    Outcome,
+    Status,
+    fingerprint,
+)
 from singer_delivery.errors import BadInput, Refused, Rejected
 from tap_basware.client import BaswareClient
 from tap_basware.crawl import moment
 
-from target_basware.invoice_finder import InvoiceFinder, NoInvoice, Sought
+from target_basware.invoice_finder import Ambiguous, InvoiceFinder, NoInvoice, Sought
 from target_basware.invoice_response import (
     AWAITED,
     PERHAPS_THERE,
@@ -33,6 +41,8 @@ from target_basware.request_status import RequestDesk
 LIST = "paymentResponses"
 #: Basware keeps so many responses of an invoice (reference 3.1).
 KEPT = 100
+#: What hinders a payment, besides the processing status of its invoice.
+AMBIGUOUS = "ambiguous"
 OVERTAKEN = "Basware has a later payment of the invoice already"
 
 Record = Mapping[str, Any]
@@ -124,6 +134,8 @@ class PaymentResponseCourier(Courier):
             invoice = self._invoice(document.detail, plan.document_id)
         except NoInvoice as absence:
             return Outcome(Status.SKIPPED, str(absence), detail={"never_there": absence.for_good})
+        except Ambiguous as doubt:
+            return Outcome(Status.REJECTED, str(doubt), detail={HINDRANCE: AMBIGUOUS})
         outcome = self._tell(document.payload, invoice, plan)
         # An earlier statement than the latest that Basware holds was not told.
         last = outcome.status in TAKEN and outcome.reason != OVERTAKEN
@@ -191,8 +203,20 @@ class PaymentResponseCourier(Courier):
         if error.status == 409 and len(told) >= KEPT:
             reason = f"Basware had this response before the latest {KEPT}, which are all it lists"
             return Outcome(Status.UNCHANGED, reason, remote_key=response["externalCode"])
-        msg = f"invoice {invoice_id} is {status} in Basware, which does not take its payment: "
-        raise Rejected(f"{msg}{error}")
+        reason = f"invoice {invoice_id} is {status} in Basware, which does not take its payment: "
+        return Outcome(Status.REJECTED, f"{reason}{error}", detail={HINDRANCE: status})
+
+    def unhindered(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Return those whose invoice is known by now, or has another status and takes payments."""
+        free = []
+        for entry in entries:
+            try:
+                status = self._invoice(entry.detail).get("processingStatus")
+            except (Rejected, NoInvoice):
+                continue
+            if status != entry.detail[HINDRANCE] and status not in AWAITED:
+                free.append(entry)
+        return free
 
     def read_back(self, entries: Sequence[Entry]) -> Mapping[str, Outcome]:
         """Return those responses that their invoices hold."""

@@ -16,6 +16,7 @@ from singer_delivery.delivery import Delivery, DeliveryOptions
 from singer_delivery.document import Status
 from singer_delivery.errors import ApiError
 from singer_delivery.ledger import Ledger
+from singer_delivery.payloads import SingerStream
 from singer_delivery.runs import Run as LedgerRun
 from tap_d365fo.dimensions import DimensionFormats
 from tap_d365fo.outcomes import STREAM as INVOICES
@@ -38,7 +39,8 @@ from tests.model.process import CALM, Crash, Mishaps, Process
 Record = Mapping[str, Any]
 #: Payments are read again from so long before the bookmark.
 OVERLAP = timedelta(minutes=5)
-OPTIONS = DeliveryOptions(connections=1, max_sends=2, read_back_wait=0, keep_records=False)
+SINGER = SingerStream("vendor_payments", {}, ())
+OPTIONS = DeliveryOptions(connections=1, max_sends=2, read_back_wait=0)
 FORMATS = DimensionFormats.of("CostCenter", "MainAccount-CostCenter")
 
 
@@ -147,7 +149,16 @@ class Run:
             ledger.begin_run(LedgerRun(run_id, system))
             try:
                 self._deliver(
-                    Delivery(courier, ledger, run_id, OPTIONS, sleep=self.process.nap), records
+                    Delivery(
+                        courier,
+                        ledger,
+                        run_id,
+                        OPTIONS,
+                        # Only payments are ever delivered from the ledger's own record of them.
+                        SINGER if self.job is Job.PAYMENTS else None,
+                        sleep=self.process.nap,
+                    ),
+                    records,
                 )
             except ApiError:
                 ledger.end_run(run_id, {})

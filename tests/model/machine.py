@@ -363,10 +363,11 @@ class Model(RuleBasedStateMachine):
             Run(self.shop, host, job, CALMLY, self.shop.process(Mishaps(crash_at=crash)))
             for job, host, crash in zip(jobs, (self.first, second), (0, crash_at), strict=True)
         ]
-        kept = dict(self.shop.state)
+        kept = dict(self.shop.state), {job: list(old) for job, old in self.shop.states.items()}
         take_turns([(run.process, run) for run in runs], schedule)
-        if second is self.other:
-            self.shop.state = kept
+        if second is self.other:  # whoever has a ledger of their own has bookmarks of their own
+            self.shop.state, states = kept
+            self.shop.states.update(states)
         for run in runs:
             self._after(run, alone=False)
 
@@ -400,6 +401,7 @@ class Model(RuleBasedStateMachine):
         for host in (self.first, self.second):
             host.crash()
         new_ledger(self.first.file)
+        self.records.clear()  # what is replayed comes from the ledger
         if assumptions.LOST_LEDGER_STARTS_OVER:
             self.shop.state.pop(Job.INVOICES, None)
             self.shop.states[Job.INVOICES].clear()

@@ -689,7 +689,32 @@ def test_an_invoice_that_takes_no_payment_rejects_it_in_words(
     assert run.statuses == ["rejected"]
     assert run.reason.startswith(f"invoice i1 is {status} in Basware, which does not take its pay")
     transferred("i1")
-    assert pay(settled()).statuses == ["delivered"]
+    assert pay(settled()).statuses == ["unchanged"]
+    assert len(told(sandbox)) == 1
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_payment_is_told_once_its_invoice_takes_it_though_no_tap_offers_it_again(
+    sandbox: Sandbox,
+    pay: Pay,
+    transferred: PutInvoices,
+    caplog: pytest.LogCaptureFixture,
+    kept: bool,
+) -> None:
+    """`kept`: whether the ledger has its record still."""
+    settings = {"payload_retention_days": 30 if kept else 0}
+    transferred("i1", processingStatus="TransferFailed")
+    transferred("i2")
+    pay(settled(), **settings)
+    other = settled(document_id="i2", settlement_id="s9")
+    assert pay(other, **settings).statuses == ["delivered"]
+    assert told(sandbox) == []
+
+    transferred("i1")
+    pay(other, **settings)
+
+    assert len(told(sandbox)) == int(kept)
+    assert ("its record is not kept" in caplog.text) is not kept
 
 
 # -- what P2P makes of it
