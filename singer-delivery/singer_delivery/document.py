@@ -82,7 +82,8 @@ class Document:
 class Outcome:
     """What became of a document; `detail` is merged over the document's own.
 
-    `natural_key` is the one under which the target holds it, where that is not the document's.
+    `natural_key` is the one under which the target holds it, or an earlier version of it, as far
+    as that is known; without, the document's own counts.
     `exchanges` are the requests that it took, and `read_back` says that it was found out by
     looking: both go into the audit trail. `late`: it is that of an older version than the ledger
     has of the document, so the trail takes note of it, and the document stays as it is.

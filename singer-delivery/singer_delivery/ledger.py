@@ -749,7 +749,7 @@ class Ledger:
             "request_id": storable_text(outcome.request_id),
             "detail": _dump({**detail, **outcome.detail}),
             "settled_at": self._clock().isoformat() if number else None,
-            "held": int(outcome.status in MAY_HOLD),
+            "held": int(outcome.status in MAY_HOLD or bool(outcome.natural_key)),
             "doubts": int(outcome.status is Status.IN_DOUBT),
         }
         if number:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -122,18 +122,20 @@ def _held(case: Case) -> Outcome | None:
 
 
 def _posted_before(case: Case, posted: Posted) -> Outcome:
-    detail = {"voucher": posted.voucher}
-    if case.same_as_delivered or posted.amounts_to(case.gross, case.currency):
-        # Its number may have been corrected on either side: payments come under Dynamics' one.
-        number = natural_key_text(posted.natural)
-        return Outcome(
-            Status.UNCHANGED, remote_key=posted.voucher, detail=detail, natural_key=number
-        )
-    return _rejected(
-        f"already posted as voucher {posted.voucher} with other contents; correct it in Dynamics, "
-        "or credit it there and transfer a new invoice",
-        detail,
+    # Its number may have been corrected on either side: payments come under Dynamics' one.
+    found = Outcome(
+        Status.UNCHANGED,
+        remote_key=posted.voucher,
+        detail={"voucher": posted.voucher},
+        natural_key=natural_key_text(posted.natural),
     )
+    if case.same_as_delivered or posted.amounts_to(case.gross, case.currency):
+        return found
+    reason = (
+        f"already posted as voucher {posted.voucher} with other contents; correct it in Dynamics, "
+        "or credit it there and transfer a new invoice"
+    )
+    return replace(found, status=Status.REJECTED, reason=reason, remote_key="")
 
 
 def _unchanged(pending: Pending) -> Outcome:

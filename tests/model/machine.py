@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 from target_d365fo.halves import INCOMPLETE
 
 from tests.model import assumptions, promises
-from tests.model.basware import TAKEN, WAITING, Basware, Repeated
+from tests.model.basware import Basware, Repeated
 from tests.model.content import ACCOUNTS, MAPPED, NUMBERS, ROWS, UNMAPPED, VENDORS, Clock, Content
 from tests.model.dynamics import Dynamics, Key, Row
 from tests.model.hosts import Host, folder, new_ledger, one_process
@@ -142,8 +142,6 @@ class Model(RuleBasedStateMachine):
             return
         held = promises.holding_of(self.shop.dynamics, key)
         if held and held.posted:
-            if assumptions.PAID_WHILE_TRANSFERRED and self.shop.dynamics.was_settled(held.place):
-                return
             number = number and not assumptions.POSTED_UNDER_ITS_NUMBER
         if not number:
             change = replace(change, number=invoice.content.number)
@@ -210,21 +208,11 @@ class Model(RuleBasedStateMachine):
     def _pay(self, which: int, part: int, discount: bool) -> None:
         books = self.shop.dynamics
         unpaid = [voucher for voucher in books.posted if books.open_of(voucher) > 0]
-        if assumptions.PAID_WHILE_TRANSFERRED:
-            unpaid = [voucher for voucher in unpaid if self._is_accepted(voucher)]
         if unpaid:
             voucher = chosen(unpaid, which)
             settled = (books.open_of(voucher) * part / 100).quantize(Decimal("0.01"))
             taken = (settled * 2 / 100).quantize(Decimal("0.01")) if discount else Decimal(0)
             books.pay(voucher, settled - taken, taken)
-
-    def _is_accepted(self, voucher: str) -> bool:
-        """Tell whether Basware takes payments of a posted invoice."""
-        described = self.shop.dynamics.posted[voucher]["Description"]
-        return any(
-            promises.described(key) == described and invoice.status in TAKEN
-            for key, invoice in self.shop.basware.invoices.items()
-        )
 
     @precondition(lambda self: bool(self.shop.dynamics.payments))
     @rule(which=some)
@@ -316,21 +304,11 @@ class Model(RuleBasedStateMachine):
         key = chosen(list(self.records), which)
         number, record = chosen(self.records[key], version)
         if number < len(self.shop.basware.invoices[key].versions):
-            waits = self.shop.basware.invoices[key].status in WAITING
-            if assumptions.OLDER_REPLAYED_ONCE_ANSWERED and waits:
-                return
             self.replayed.add(key)
-        held = promises.holding_of(self.shop.dynamics, key)
-        numbers = {self.shop.basware.invoices[key].content.number, held.number if held else ""}
-        renumbered = numbers - {record["invoiceNumber"], ""}
-        if renumbered and assumptions.REPLAYED_UNDER_ITS_NUMBER:
-            return
         process = self.shop.process(way.mishaps)
         run = Run(self.shop, self.first, Job.INVOICES, way, process)
         run.replay(record)
         self._after(run, alone=False)
-        if assumptions.BROKEN_REPLAY_IS_REPEATED and not run.completed:
-            self._replay(which, version, CALMLY)
 
     def _run(
         self,
@@ -339,8 +317,6 @@ class Model(RuleBasedStateMachine):
         host: Host | None = None,
         meanwhile: Callable[[], None] | None = None,
     ) -> Run:
-        if job is Job.PAYMENTS and self._payments_in_order():
-            way = replace(way, order=Order.AS_READ)
         process = self.shop.process(way.mishaps)
         process.meanwhile = meanwhile or process.meanwhile
         run = Run(self.shop, host or self.first, job, way, process)
@@ -349,16 +325,10 @@ class Model(RuleBasedStateMachine):
         self._after(run)
         return run
 
-    def _payments_in_order(self) -> bool:
-        slow = self.shop.confirms and self.shop.basware.slow
-        return assumptions.ACCEPTED_IN_ORDER and slow
-
     def _run_both(
         self, jobs: tuple[Job, Job], second: Host, schedule: Sequence[bool], crash_at: int
     ) -> None:
         self._keep()
-        if jobs == (Job.PAYMENTS, Job.PAYMENTS) and self._payments_in_order():
-            jobs = (Job.PAYMENTS, Job.INVOICES)
         runs = [
             Run(self.shop, host, job, CALMLY, self.shop.process(Mishaps(crash_at=crash)))
             for job, host, crash in zip(jobs, (self.first, second), (0, crash_at), strict=True)
