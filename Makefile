@@ -3,7 +3,7 @@ PYTHON ?= python3
 UV := .uv/bin/uv
 RUN := $(UV) run --no-sync
 
-.PHONY: help install demo test crash lint format types docs clean
+.PHONY: help install demo test crash mutants lint format types docs clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -28,6 +28,9 @@ test: .venv/.installed  ## Run the tests
 crash: .venv/.installed  ## Kill every step of a run, one after the other, and count what both systems hold (about an hour)
 	$(RUN) python -m tests.crash all
 	$(RUN) python -m tests.model --steps 20000
+
+mutants: .venv/.installed  ## Break the delivery and its ledger in every place, and name what no test notices (hours)
+	$(UV) run --frozen --all-packages --all-extras --group mutants python -m tests.mutants
 
 lint: .venv/.installed  ## Check style
 	$(RUN) ruff format --check .

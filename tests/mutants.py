@@ -1,4 +1,6 @@
-"""Mutation testing of what must not break: `python -m tests.mutants [module ...]`.
+"""Mutation testing of what must not break: `make mutants`.
+
+For some modules alone: `uv run --group mutants python -m tests.mutants chain trail`.
 
 Copies singer_delivery and the fast tests of the modules into a folder of its own, has mutmut
 change one thing after the other there, and prints how many of the changes the tests noticed, and
