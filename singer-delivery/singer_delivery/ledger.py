@@ -114,11 +114,15 @@ SETTLE_ENTRY = text(
     "doubts = CASE WHEN :status IN ('intended', 'in_doubt', 'not_sent', 'stuck') "
     "THEN doubts + :doubts ELSE 0 END, "
     "remote_key = CASE :remote_key WHEN '' THEN remote_key ELSE :remote_key END, "
+    "natural_key = CASE :natural_key WHEN '' THEN natural_key ELSE :natural_key END, "
     "sequence = CASE :sequence WHEN 0 THEN sequence ELSE :sequence END, "
     "held = CASE WHEN :held > held THEN :held ELSE held END "
     "WHERE system = :system AND stream = :stream AND key = :key"
 ).bindparams(
-    *(bindparam(name, type_=String) for name in ("status", "remote_key", "settled_at")),
+    *(
+        bindparam(name, type_=String)
+        for name in ("status", "remote_key", "natural_key", "settled_at")
+    ),
     *(bindparam(name, type_=BigInteger) for name in ("sequence", "held", "doubts")),
 )
 #: Who wrote some documents last.
@@ -622,6 +626,7 @@ class Ledger:
                         "key": entry.key,
                         "run_id": run_id,
                         "remote_key": storable_text(outcome.remote_key),
+                        "natural_key": outcome.natural_key,
                     }
                 )
                 happened += _events(entry.stream, entry, outcome)

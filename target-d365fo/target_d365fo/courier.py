@@ -152,7 +152,7 @@ class InvoiceCourier(Courier):
         self, batch: Sequence[Document], known: Mapping[str, Entry]
     ) -> Mapping[str, Outcome | Plan]:
         """Read what Dynamics holds of the batch, and judge each document by it."""
-        keys = {document.key: self._lookup_key(document, known) for document in batch}
+        keys = {d.key: InvoiceKey.of(d, _own_entry(d, known.get(d.key))) for d in batch}
         found = self._lookup.find(list(keys.values()), described=self._described)
         cases = [_case(d, keys[d.key], found[d.key], known.get(d.key)) for d in batch]
         cases = self._with_renumbered(cases)
@@ -165,14 +165,6 @@ class InvoiceCourier(Courier):
             )
             for case in cases
         }
-
-    def _lookup_key(self, document: Document, known: Mapping[str, Entry]) -> InvoiceKey:
-        """Return what to look for; under references of any mode and prefix used before."""
-        entry = known.get(document.key)
-        references = {document.remote_key}
-        if entry and entry.key == document.key:
-            references |= {entry.remote_key, str(entry.detail.get("header_reference") or "")}
-        return InvoiceKey.of_detail(document.key, document.detail, references)
 
     def _with_renumbered(self, cases: Sequence[Case]) -> list[Case]:
         """Look again, by description, for documents that are found nowhere else.
@@ -240,14 +232,7 @@ class InvoiceCourier(Courier):
 
     def _held(self, entries: Sequence[Entry]) -> dict[str, _Held]:
         """Read what Dynamics holds of these documents, by key."""
-        keys = {
-            entry.key: InvoiceKey.of_detail(
-                entry.key,
-                entry.detail,
-                {entry.remote_key, str(entry.detail.get("header_reference") or "")},
-            )
-            for entry in entries
-        }
+        keys = {entry.key: InvoiceKey.of(entry) for entry in entries}
         found = self._lookup.find(list(keys.values()), described=self._described)
         own = {
             entry.key: [p for p in found[entry.key].pending if is_own(p, keys[entry.key])]
@@ -316,11 +301,16 @@ def _key(invoice: VendorInvoice, rows: InvoiceRows) -> InvoiceKey:
     )
 
 
+def _own_entry(subject: Document | Entry, known: Entry | None) -> Entry | None:
+    """Return the ledger's entry of a document, unless it is another's with the same number."""
+    return known if known and known.key == subject.key else None
+
+
 def _case(
     subject: Document | Entry, key: InvoiceKey, found: Found, known: Entry | None = None
 ) -> Case:
     """Lay a document on the table, or what the ledger has of one; `known` as `survey` gets it."""
-    own = known if known and known.key == subject.key else None
+    own = _own_entry(subject, known)
     return Case(
         key=key,
         fingerprint=subject.fingerprint,
@@ -336,7 +326,10 @@ def _posted_whole(case: Case) -> Outcome | None:
     for posted in case.own_posted:
         if posted.amounts_to(case.gross, case.currency):
             detail = {"voucher": posted.voucher}
-            return Outcome(Status.DELIVERED, remote_key=posted.voucher, detail=detail)
+            natural = natural_key_text(posted.natural)
+            return Outcome(
+                Status.DELIVERED, remote_key=posted.voucher, detail=detail, natural_key=natural
+            )
     return None
 
 

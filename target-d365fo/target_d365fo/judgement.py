@@ -11,6 +11,7 @@ from singer_delivery.document import HELD, Entry, Outcome, Status
 from tap_d365fo.natural_key import natural_key_text
 
 from target_d365fo.lookup import DRAFT, Found, InvoiceKey, Pending, Posted, names, names_another
+from target_d365fo.payload import is_derived
 
 
 @dataclass(frozen=True)
@@ -78,24 +79,46 @@ class Case:
         """Posted invoices made of this document."""
         return tuple(p for p in self.found.posted if self._is_own_posted(p))
 
+    @property
+    def dubious(self) -> tuple[Pending, ...]:
+        """Pending invoices of which nothing tells whether they were made of this document.
+
+        They are under a reference that Dynamics gave to it, with another invoice number and a
+        description that names no document: edited, or other invoices under a freed number.
+        """
+        return tuple(
+            p
+            for p in self.found.pending
+            if self.key.has_reference(p)
+            and p.natural[0] == self.key.natural[0]
+            and not is_own(p, self.key)
+            and not names_another(p.description, self.key)
+        )
+
     def _is_own_posted(self, posted: Posted) -> bool:
         """Descriptions can be edited in Dynamics; then the ledger's word counts."""
         if names(posted.description, self.key.document_id):
             return True
+        if names_another(posted.description, self.key):
+            return False
         if self.entry and self.entry.detail.get("voucher") == posted.voucher:
-            return True
-        trusted = self.delivered_before and not names_another(posted.description, self.key)
-        return trusted and posted.natural == self.key.natural
+            return self.key.has_natural(posted.natural)  # vouchers, too, are one a legal entity
+        return self.delivered_before and posted.natural == self.key.natural
 
 
 def is_own(pending: Pending, key: InvoiceKey) -> bool:
-    """Tell whether a pending invoice was made of this document."""
-    references = {reference.casefold() for reference in key.references}
-    return (
-        pending.reference.casefold() in references
-        or names(pending.description, key.document_id)
-        or pending.is_unfinished(key.document_id)
-    )
+    """Tell whether a pending invoice was made of this document.
+
+    A reference that Dynamics gave is evidence only together with the invoice's number: other legal
+    entities count by themselves, and a freed number may be given to another invoice.
+    """
+    if names(pending.description, key.document_id) or pending.is_unfinished(key.document_id):
+        return True
+    if not key.has_reference(pending):
+        return False
+    if is_derived(pending.reference, key.document_id):
+        return True
+    return key.has_natural(pending.natural) and not names_another(pending.description, key)
 
 
 def judge(case: Case, *, replace_pending: bool, reads_posted: bool) -> Outcome | Plan:
@@ -110,6 +133,8 @@ def judge(case: Case, *, replace_pending: bool, reads_posted: bool) -> Outcome |
         return _rejected(twin)
     if case.own_pending:
         return _replace(case, replace_pending)
+    if case.dubious:
+        return _rejected(_dubious(case.dubious[0], case.key))
     return Plan() if reads_posted else _by_ledger_alone(case)
 
 
@@ -155,6 +180,15 @@ def _twin(case: Case) -> str:
         if pending not in own_pending and pending.natural == key.natural:
             return f"{invoice} is already there as {pending}: it is a duplicate; reject one of them"
     return ""
+
+
+def _dubious(pending: Pending, key: InvoiceKey) -> str:
+    vendor, number = pending.row["InvoiceAccount"], pending.row["InvoiceNumber"]
+    return (
+        f"{pending} has the reference under which this invoice was delivered, but is invoice "
+        f"{number} of vendor {vendor}; if it is this one, put {key.document_id} into its "
+        "description or delete it, else post it or delete it, then transfer the invoice again"
+    )
 
 
 def _replace(case: Case, replace_pending: bool) -> Outcome | Plan:

@@ -7,11 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from singer_delivery.document import Document, Entry
 from singer_delivery.errors import Refused, SetupError
 from tap_d365fo.client import D365Client
-from tap_d365fo.natural_key import NaturalKey, folded, natural_key
+from tap_d365fo.natural_key import NaturalKey, folded, natural_key, natural_key_text
 from tap_d365fo.odata import comparable
 
 from target_d365fo.compare import Row
@@ -37,7 +38,9 @@ DRAFT = "Draft"
 class InvoiceKey:
     """What one document is looked up by: its own keys, and the vendor's invoice number.
 
-    `description` is the one that it is sent with; it names the document.
+    `description` is the one that it is sent with; it names the document. `references` are the
+    header references under which it is sent, or was; `held_as` is the natural key, as the ledger
+    keeps it, of the version that was sent last.
     """
 
     document_id: str
@@ -46,25 +49,37 @@ class InvoiceKey:
     number: str
     description: str
     references: frozenset[str] = frozenset()
+    held_as: str = ""
 
     @classmethod
-    def of_detail(
-        cls, document_id: str, detail: Mapping[str, Any], references: Iterable[str] = ()
-    ) -> InvoiceKey:
-        """Return the key of a document by the detail that it goes through the ledger with."""
+    def of(cls, subject: Document | Entry, known: Entry | None = None) -> InvoiceKey:
+        """Return the key of a document, or of what the ledger has of one; `known` is its entry."""
+        detail = subject.detail
+        sent = {subject.remote_key, str(detail.get("header_reference") or "")}
+        if known:
+            sent |= {known.remote_key, str(known.detail.get("header_reference") or "")}
         return cls(
-            document_id=document_id,
+            document_id=subject.key,
             legal_entity=str(detail["legal_entity"]),
             vendor=str(detail["vendor"]),
             number=str(detail["invoice_number"]),
             description=str(detail["description"]),
-            references=frozenset(reference for reference in references if reference),
+            references=frozenset(reference for reference in sent if reference),
+            held_as=(known or subject).natural_key,
         )
 
     @property
     def natural(self) -> NaturalKey:
         """Legal entity, vendor and number as F&O compares them."""
         return natural_key(self.legal_entity, self.vendor, self.number)
+
+    def has_reference(self, pending: Pending) -> bool:
+        """Tell whether a pending invoice has one of the references, in whatever legal entity."""
+        return folded(pending.reference) in {folded(each) for each in self.references}
+
+    def has_natural(self, natural: NaturalKey) -> bool:
+        """Tell whether this is the document's natural key, or that of its version sent last."""
+        return natural == self.natural or natural_key_text(natural) == self.held_as
 
     @property
     def descriptions(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from target_d365fo.invoice import InvoiceLine, VendorInvoice
 HEADERS = "VendorInvoiceHeaders"
 LINES = "VendorInvoiceLines"
 MAX_REFERENCE = 20
+LONGEST_PREFIX = 8
 DESCRIPTION_LENGTH = 60
 
 
@@ -39,6 +40,19 @@ def header_reference(document_id: str, prefix: str = "BW") -> str:
     """
     digits = base64.b32encode(hashlib.sha256(document_id.encode()).digest()).decode()
     return f"{prefix}{digits}"[:MAX_REFERENCE]
+
+
+def is_derived(reference: str, document_id: str) -> bool:
+    """Tell whether a header's key follows from a document's id, with whatever prefix.
+
+    Such a key is of no other document, in whatever legal entity. A number of Dynamics' own is one
+    in one legal entity only, and a continuous number sequence may give it out again.
+    """
+    found = reference.upper()
+    return any(
+        header_reference(document_id, found[:length]) == found
+        for length in range(LONGEST_PREFIX + 1)
+    )
 
 
 def invoice_rows(

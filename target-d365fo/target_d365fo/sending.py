@@ -119,7 +119,7 @@ class Sender:
         Of two that are created, the one that looks later sees both, so two never stay. The lower
         number looks again while the higher one, which sees it, withdraws: not both have to.
         """
-        key = InvoiceKey.of_detail(document.key, document.detail)
+        key = InvoiceKey.of(document)
         for look in range(1, LOOKS + 1):
             others = self._lookup.others(key, own)
             if not others:
@@ -174,7 +174,7 @@ class Sender:
         itself is asked.
         """
         if not self._derived:
-            key = InvoiceKey.of_detail(document.key, document.detail)
+            key = InvoiceKey.of(document)
             return bool(self._lookup.others(key))
         if plan.replaces:
             return False

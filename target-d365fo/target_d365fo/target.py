@@ -18,11 +18,11 @@ from tap_d365fo.metadata import Metadata, MetadataCache, default_cache_folder
 from tap_d365fo.settings import CONNECTION_SETTINGS, build_client
 
 from target_d365fo.lookup import POSTED, InvoiceLookup
-from target_d365fo.payload import HEADERS, LINES
+from target_d365fo.payload import HEADERS, LINES, LONGEST_PREFIX
 from target_d365fo.settings import ENTITY_SETTINGS, INVOICE_SETTINGS
 from target_d365fo.sinks import AccountingDocumentSink, EntitySink, VendorInvoiceSink
 
-PREFIX = re.compile(r"[A-Z0-9]{0,8}")
+PREFIX = re.compile(rf"[A-Z0-9]{{0,{LONGEST_PREFIX}}}")
 INVOICE_SINKS: dict[str, type[Sink]] = {
     "accounting_documents": AccountingDocumentSink,
     "vendor_invoices": VendorInvoiceSink,
@@ -99,7 +99,10 @@ class TargetD365FO(DeliveryTarget):
         """How derived header references start; raises SetupError for an unusable one."""
         prefix = str(self.config["header_reference_prefix"])
         if not PREFIX.fullmatch(prefix):
-            msg = f"header_reference_prefix {prefix!r}: use up to 8 capital letters or digits"
+            msg = (
+                f"header_reference_prefix {prefix!r}: use up to {LONGEST_PREFIX} capital letters "
+                "or digits"
+            )
             raise SetupError(msg)
         return prefix
 
