@@ -171,6 +171,7 @@ class StormBench(Bench):
             plan.invoices, seed=plan.seed, duplicate_check=plan.duplicate_check
         )
         self.begin()
+        self.sandbox.switches.d365fo.continuous_numbers = plan.continuous_numbers
         shared = plan.offices != OFFICES[2]
         return [
             Office(self, number, self.run_folder / f"ledger-{0 if shared else number}.db")

@@ -52,6 +52,7 @@ class Plan:
     chaos: ChaosPlan
     rounds: tuple[Round, ...]
     edits_waiting: bool = False
+    continuous_numbers: bool = False
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -69,6 +70,7 @@ class Plan:
         words += ["state lost"] * any(each.state_lost for each in self.rounds)
         words += ["ledger lost"] * any(each.ledger_lost for each in self.rounds)
         words += ["no duplicate check in Dynamics"] * (not self.duplicate_check)
+        words += ["freed numbers given out again"] * self.continuous_numbers
         return ", ".join(words)
 
     @property
@@ -93,6 +95,8 @@ def draw(seed: int, *, edits_waiting: bool = False) -> Plan:
     return Plan(
         seed=seed,
         edits_waiting=edits_waiting,
+        # By a die of its own, so that seeds from before there was such a thing are what they were.
+        continuous_numbers=random.Random(f"numbers {seed}").random() < 0.5,
         invoices=rng.randint(6, 10),
         mode=rng.choice(MODES),
         offices=offices,

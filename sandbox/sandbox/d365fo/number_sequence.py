@@ -1,8 +1,10 @@
-"""Number sequences: counters a company whose numbers are never given twice, nor given back."""
+"""Number sequences: counters of a company; only continuous ones give a number out again."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from itertools import count
 
 
 class NumberSequences:
@@ -13,7 +15,11 @@ class NumberSequences:
 
     def invoice_reference(self, company: str) -> str:
         """The next number of pending vendor invoices, e.g. `001750001`."""
-        return f"{1_750_000 + self._next('invoice', company):09d}"
+        return _reference(self._next("invoice", company))
+
+    def free_invoice_reference(self, is_taken: Callable[[str], bool]) -> str:
+        """The lowest number that no vendor invoice has: that of a continuous sequence."""
+        return next(each for each in map(_reference, count(1)) if not is_taken(each))
 
     def voucher(self, series: str, company: str) -> str:
         """The next voucher of a series (`APIN`, `APPM`), e.g. `APIN-usmf-000001`."""
@@ -22,3 +28,7 @@ class NumberSequences:
     def _next(self, series: str, company: str) -> int:
         self._drawn[series, company] += 1
         return self._drawn[series, company]
+
+
+def _reference(number: int) -> str:
+    return f"{1_750_000 + number:09d}"

@@ -36,6 +36,7 @@ class D365Switches:
 
     # Vendor invoices
     manual_header_reference: bool = True  # §5.2: the number sequence allows manual numbers
+    continuous_numbers: bool = False  # §3: a number that is freed is given to the next invoice
     duplicate_check: str = "entry"  # §5.5: "entry" or "posting"
     require_item_or_category: bool = False  # §9: a line with only a main account is refused
     net_amount: str = "recompute"  # §5.3: an inconsistent NetAmount: "recompute" or "keep"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 HEADERS = "VendorInvoiceHeaders"
 LINES = "VendorInvoiceLines"
+POSTED = "VendInvoiceJourBiEntities"
 HEADER_TABLE = "VendInvoiceInfoTable"
 HEADER_TABLE_LABEL = "Pending vendor invoice"
 REFERENCE_LABEL = "Invoice identification"
@@ -61,8 +62,19 @@ def remove_parts(state: D365State, header: Record) -> None:
 
 def _draw_reference(change: Change) -> None:
     if not change.values["HeaderReference"]:
-        change.values["HeaderReference"] = change.state.sequences.invoice_reference(change.company)
+        change.values["HeaderReference"] = _next_reference(change.state, change.company)
         change.sent.discard("HeaderReference")  # an empty one is as good as none
+
+
+def _next_reference(state: D365State, company: str) -> str:
+    if not state.switches.continuous_numbers:
+        return state.sequences.invoice_reference(company)
+    posted = {
+        record.values["InternalInvoiceId"] for record in state.find(POSTED, dataAreaId=company)
+    }
+    return state.sequences.free_invoice_reference(
+        lambda number: number in posted or header_of(state, company, number) is not None
+    )
 
 
 def _validate_field(change: Change, name: str) -> None:
