@@ -19,6 +19,11 @@ def natural_key_text(key: NaturalKey) -> str:
     return json.dumps(key, ensure_ascii=False)
 
 
+def read_natural_key(text: str) -> NaturalKey | None:
+    """Return a natural key that the ledger keeps; None for "", where it knows of none."""
+    return tuple(map(str, json.loads(text))) if text else None
+
+
 def folded(*parts: object) -> tuple[str, ...]:
     """Return parts of a key in the form in which F&O's database compares them."""
     return tuple(str(comparable(str(part))) for part in parts)

@@ -101,9 +101,8 @@ class Case:
             return True
         if names_another(posted.description, self.key):
             return False
-        if self.entry and self.entry.detail.get("voucher") == posted.voucher:
-            return self.key.has_natural(posted.natural)  # vouchers, too, are one a legal entity
-        return self.delivered_before and posted.natural == self.key.natural
+        known = self.entry and self.entry.detail.get("voucher") == posted.voucher
+        return bool(known or self.delivered_before) and posted.natural in self.key.naturals
 
 
 def is_own(pending: Pending, key: InvoiceKey) -> bool:
@@ -118,11 +117,21 @@ def is_own(pending: Pending, key: InvoiceKey) -> bool:
         return False
     if is_derived(pending.reference, key.document_id):
         return True
-    return key.has_natural(pending.natural) and not names_another(pending.description, key)
+    return pending.natural in key.naturals and not names_another(pending.description, key)
 
 
 def judge(case: Case, *, replace_pending: bool, reads_posted: bool) -> Outcome | Plan:
-    """Return what the document needs: nothing, a rejection, or a plan to send it."""
+    """Return what the document needs: nothing, a rejection, or a plan to send it.
+
+    A rejection leaves an earlier version as it is, and so is known by that one's natural key.
+    """
+    judged = _judged(case, replace_pending=replace_pending, reads_posted=reads_posted)
+    if isinstance(judged, Outcome) and judged.status is Status.REJECTED and case.own_pending:
+        return replace(judged, natural_key=natural_key_text(case.own_pending[0].natural))
+    return judged
+
+
+def _judged(case: Case, *, replace_pending: bool, reads_posted: bool) -> Outcome | Plan:
     if case.halves:
         return Plan(case.halves)
     held = _held(case)
@@ -174,7 +183,7 @@ def _twin(case: Case) -> str:
     invoice = f"invoice {key.number} of vendor {key.vendor}"
     own_posted, own_pending = case.own_posted, case.own_pending
     for posted in case.found.posted:
-        if posted not in own_posted:
+        if posted not in own_posted and posted.natural == key.natural:
             return f"{invoice} is already posted as {posted}: it is a duplicate; reject one of them"
     for pending in case.found.pending:
         if pending not in own_pending and pending.natural == key.natural:

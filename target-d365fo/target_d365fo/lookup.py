@@ -12,7 +12,7 @@ from typing import TypeVar
 from singer_delivery.document import Document, Entry
 from singer_delivery.errors import Refused, SetupError
 from tap_d365fo.client import D365Client
-from tap_d365fo.natural_key import NaturalKey, folded, natural_key, natural_key_text
+from tap_d365fo.natural_key import NaturalKey, folded, natural_key, read_natural_key
 from tap_d365fo.odata import comparable
 
 from target_d365fo.compare import Row
@@ -39,8 +39,8 @@ class InvoiceKey:
     """What one document is looked up by: its own keys, and the vendor's invoice number.
 
     `description` is the one that it is sent with; it names the document. `references` are the
-    header references under which it is sent, or was; `held_as` is the natural key, as the ledger
-    keeps it, of the version that was sent last.
+    header references under which it is sent, or was; `held_as` is the natural key under which the
+    ledger has it: that of an earlier version may be another one.
     """
 
     document_id: str
@@ -49,7 +49,7 @@ class InvoiceKey:
     number: str
     description: str
     references: frozenset[str] = frozenset()
-    held_as: str = ""
+    held_as: NaturalKey | None = None
 
     @classmethod
     def of(cls, subject: Document | Entry, known: Entry | None = None) -> InvoiceKey:
@@ -65,7 +65,7 @@ class InvoiceKey:
             number=str(detail["invoice_number"]),
             description=str(detail["description"]),
             references=frozenset(reference for reference in sent if reference),
-            held_as=(known or subject).natural_key,
+            held_as=read_natural_key((known or subject).natural_key),
         )
 
     @property
@@ -77,9 +77,15 @@ class InvoiceKey:
         """Tell whether a pending invoice has one of the references, in whatever legal entity."""
         return folded(pending.reference) in {folded(each) for each in self.references}
 
-    def has_natural(self, natural: NaturalKey) -> bool:
-        """Tell whether this is the document's natural key, or that of its version sent last."""
-        return natural == self.natural or natural_key_text(natural) == self.held_as
+    @property
+    def naturals(self) -> tuple[NaturalKey, ...]:
+        """Its natural key, and that under which the ledger has it."""
+        return tuple(dict.fromkeys((self.natural, self.held_as or self.natural)))
+
+    @property
+    def legal_entities(self) -> tuple[str, ...]:
+        """Its legal entity, and that in which the ledger has it."""
+        return tuple(dict.fromkeys(entity for entity, *_ in self.naturals))
 
     @property
     def descriptions(self) -> tuple[str, ...]:
@@ -214,7 +220,7 @@ class InvoiceLookup:
             self._shown(rows)
 
     def find(self, keys: Sequence[InvoiceKey], *, described: bool = False) -> dict[str, Found]:
-        """Return, by document id, what is there under its references and its invoice number.
+        """Return, by document id, what is there under its references and its invoice numbers.
 
         With `described`, pending invoices are found by their description, too: where Dynamics
         numbers the headers, nothing else tells that one was made of this document. Pending ones
@@ -229,10 +235,10 @@ class InvoiceLookup:
         for key in keys:
             own = [p for ref in key.references for p in by_reference[str(comparable(ref))]]
             own += [p for text in key.descriptions for p in by_description[str(comparable(text))]]
-            unique = {p.identity: p for p in (*own, *by_number[key.natural])}
-            found[key.document_id] = Found(
-                tuple(unique.values()), tuple(posted_by_number[key.natural])
-            )
+            own += [p for natural in key.naturals for p in by_number[natural]]
+            unique = {p.identity: p for p in own}
+            numbered = [p for natural in key.naturals for p in posted_by_number[natural]]
+            found[key.document_id] = Found(tuple(unique.values()), tuple(numbered))
         return found
 
     def others(self, key: InvoiceKey, own: Pending | None = None) -> tuple[Pending | Posted, ...]:
@@ -247,24 +253,13 @@ class InvoiceLookup:
         ]
         if described:
             wanted += [{"InvoiceDescription": text} for key in keys for text in key.descriptions]
-        wanted += [
-            {
-                "dataAreaId": key.legal_entity,
-                "InvoiceAccount": key.vendor,
-                "InvoiceNumber": key.number,
-            }
-            for key in keys
-        ]
+        wanted += _numbered(keys, "InvoiceNumber")
         rows = self._client.lookup(HEADERS, wanted, orderby=("dataAreaId", "HeaderReference"))
         found = [Pending(row) for row in rows]
         return list({invoice.identity: invoice for invoice in found}.values())
 
     def _posted_by_number(self, keys: Sequence[InvoiceKey]) -> list[Posted]:
-        wanted = [
-            {"dataAreaId": key.legal_entity, "InvoiceAccount": key.vendor, "InvoiceId": key.number}
-            for key in keys
-        ]
-        return self._posted(wanted)
+        return self._posted(_numbered(keys, "InvoiceId"))
 
     def posted_by_description(self, keys: Sequence[InvoiceKey]) -> dict[str, list[Posted]]:
         """Return, by document id, what was posted under a changed number.
@@ -272,9 +267,10 @@ class InvoiceLookup:
         Descriptions have no index: this is for documents that are found nowhere else.
         """
         wanted = [
-            {"dataAreaId": key.legal_entity, "Description": key.description}
+            {"dataAreaId": entity, "Description": key.description}
             for key in keys
             if names(key.description, key.document_id)
+            for entity in key.legal_entities
         ]
         found = self._posted(wanted)
         return {
@@ -314,6 +310,16 @@ class InvoiceLookup:
         for row in rows:
             found[Pending(row).identity].append(row)
         return found
+
+
+def _numbered(keys: Sequence[InvoiceKey], number: str) -> list[dict[str, str]]:
+    """Return what invoices are looked up by under their natural keys; `number` names the field."""
+    names = ("dataAreaId", "InvoiceAccount", number)
+    return [
+        dict(zip(names, natural, strict=True))
+        for key in keys
+        for natural in ((key.legal_entity, key.vendor, key.number), *key.naturals[1:])
+    ]
 
 
 def _by_reference(pending: Sequence[Pending]) -> defaultdict[str, list[Pending]]:

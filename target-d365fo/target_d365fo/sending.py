@@ -23,6 +23,7 @@ from singer_delivery.errors import (
 )
 from tap_d365fo.client import D365Client
 from tap_d365fo.errors import BusinessRefusal, is_absence, is_missing_for_update
+from tap_d365fo.natural_key import natural_key_text
 
 from target_d365fo.halves import half_header, whole_header
 from target_d365fo.judgement import Plan
@@ -161,11 +162,13 @@ class Sender:
         if self._exists(document, plan):
             msg = f"Dynamics says that {document.remote_key or document} is already there"
             raise _in_doubt(msg, refusal) from None
-        reason = f"{problem.text.rstrip('.')}; {REMEDY}"
+        reason, natural = f"{problem.text.rstrip('.')}; {REMEDY}", ""
         if plan.replaces and self._derived:
             kept = ", ".join(earlier.reference for earlier in plan.replaces)
             reason = f"{reason} (the earlier version is still pending as {kept})"
-        return Outcome(Status.REJECTED, reason, request_id=refusal.request_id or "")
+            natural = natural_key_text(plan.replaces[0].natural)
+        request_id = refusal.request_id or ""
+        return Outcome(Status.REJECTED, reason, request_id=request_id, natural_key=natural)
 
     def _exists(self, document: Document, plan: Plan) -> bool:
         """Tell whether a create was refused because an earlier attempt had arrived after all.

@@ -198,6 +198,50 @@ def test_a_number_changed_in_basware_after_posting_never_makes_a_second_invoice(
         assert "already posted as voucher" in dynamics.reason(changed)
 
 
+def test_also_where_descriptions_get_lost(dynamics: Dynamics) -> None:
+    dynamics.sandbox.switches.d365fo.keep_description = False
+    dynamics.deliver(invoice())
+    post(dynamics)
+    changed = accounting_document(
+        number="INV-2", invoice_id="b77c1f00d", rows=[coding_row(net="250.00")]
+    )
+
+    for _ in range(3):
+        dynamics.deliver(changed)
+        assert dynamics.headers() == []
+        assert "already posted as voucher" in dynamics.reason(changed)
+
+
+@pytest.mark.parametrize("mode", ["derived", "number_sequence"])
+def test_a_posted_document_moved_to_another_company_is_not_booked_there_as_well(
+    dynamics: Dynamics, mode: str
+) -> None:
+    dynamics.deliver(invoice(), header_reference=mode)
+    post(dynamics)
+    moved = invoice(company="2000")
+
+    for _ in range(3):
+        dynamics.deliver(moved, header_reference=mode)
+        assert dynamics.headers() == []
+        assert "already posted as voucher APIN-usmf" in dynamics.reason(moved)
+
+
+def test_what_was_posted_while_a_move_was_refused_is_not_booked_there_as_well(
+    dynamics: Dynamics,
+) -> None:
+    dynamics.deliver(invoice())
+    broken = invoice(company="2000")
+    broken["codingRows"][0]["accountCode"] = "000000"
+    dynamics.deliver(broken)
+    assert "the earlier version is still pending" in dynamics.reason(broken)
+    post(dynamics)
+
+    dynamics.deliver(invoice(company="2000"))
+
+    assert dynamics.headers() == []
+    assert "already posted as voucher APIN-usmf" in dynamics.reason(invoice())
+
+
 def test_a_draft_deleted_in_dynamics_is_delivered_again(dynamics: Dynamics) -> None:
     dynamics.deliver(invoice())
     [record] = dynamics.sandbox.d365fo.records("VendorInvoiceHeaders")
