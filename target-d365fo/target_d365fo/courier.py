@@ -324,7 +324,7 @@ def _case(
 
 def _posted_whole(case: Case) -> Outcome | None:
     for posted in case.own_posted:
-        if posted.amounts_to(case.gross, case.currency):
+        if case.agrees(posted):
             detail = {"voucher": posted.voucher}
             natural = natural_key_text(posted.natural)
             return Outcome(

@@ -95,6 +95,11 @@ class Case:
             and not names_another(p.description, self.key)
         )
 
+    def agrees(self, posted: Posted) -> bool:
+        """Tell whether a posted invoice is this one but for its number, which may be corrected."""
+        same = posted.natural[:2] == self.key.natural[:2]
+        return same and posted.amounts_to(self.gross, self.currency)
+
     def _is_own_posted(self, posted: Posted) -> bool:
         """Descriptions can be edited in Dynamics; then the ledger's word counts."""
         if names(posted.description, self.key.document_id):
@@ -163,7 +168,7 @@ def _posted_before(case: Case, posted: Posted) -> Outcome:
         detail={"voucher": posted.voucher},
         natural_key=natural_key_text(posted.natural),
     )
-    if case.same_as_delivered or posted.amounts_to(case.gross, case.currency):
+    if case.same_as_delivered or case.agrees(posted):
         return found
     reason = (
         f"already posted as voucher {posted.voucher} with other contents; correct it in Dynamics, "

@@ -15,5 +15,5 @@ LOST_LEDGER_STARTS_OVER = True
 
 #: A payment comes under the number that its invoice has in Dynamics. Of which invoice that is in
 #: Basware, under another number there, only the ledger knows, and only while that one was accepted
-#: last. So nobody changes the number in Basware of one that is posted.
+#: last. So nobody changes the number, or the company, in Basware of one that is posted.
 POSTED_UNDER_ITS_NUMBER = True

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-COMPANY, LEGAL_ENTITY, CURRENCY = "1000", "usmf", "USD"
+#: Basware's company codes and the legal entities that they stand for.
+COMPANIES = {"1000": "usmf", "2000": "demf"}
+CURRENCY = "USD"
 VENDORS = ("V1", "V2")
 NUMBERS = ("F-1", "F-2", "F-3", "F-4")
 #: Net amounts of the coding rows, in cents.
@@ -20,7 +23,7 @@ START = datetime(2026, 2, 1, tzinfo=UTC)
 
 MAPPING = f"""\
 version: 1
-companies: {{{COMPANY}: {{legal_entity: {LEGAL_ENTITY}}}}}
+companies: {json.dumps({code: {"legal_entity": each} for code, each in COMPANIES.items()})}
 tax_codes:
   {MAPPED}: {{sales_tax_group: G, item_sales_tax_group: I}}
 """
@@ -36,6 +39,11 @@ class Content:
     rows: tuple[int, ...]
     tax_code: str = MAPPED
     account: str = ACCOUNTS[0]
+    company: str = next(iter(COMPANIES))
+
+    @property
+    def legal_entity(self) -> str:
+        return COMPANIES[self.company]
 
     @property
     def gross(self) -> Decimal:
@@ -48,7 +56,7 @@ class Content:
     def fields(self) -> dict[str, Any]:
         """The fields of Basware's document that say it."""
         return {
-            "companyCode": COMPANY,
+            "companyCode": self.company,
             "supplierCode": self.vendor,
             "invoiceNumber": self.number,
             "invoiceDate": DAY,

@@ -6,6 +6,7 @@ nothing. A second invoice of one number is taken without a word: F&O looks at th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -17,7 +18,7 @@ from tap_d365fo.batch import PartResponse
 from tap_d365fo.errors import BusinessRefusal, Problem
 from tap_d365fo.lookup import WantedKeys
 
-from tests.model.content import CURRENCY, DAY, LEGAL_ENTITY, Clock, stamp
+from tests.model.content import CURRENCY, DAY, Clock, stamp
 from tests.model.process import Process
 
 Row = dict[str, Any]
@@ -29,9 +30,9 @@ ZERO = Decimal(0)
 
 
 class Holding(NamedTuple):
-    """An invoice that Dynamics holds; `place` is its reference, or its voucher once posted."""
+    """An invoice that Dynamics holds; `place` ends with its reference, or its voucher."""
 
-    place: str
+    place: Key
     posted: bool
     vendor: str
     number: str
@@ -49,10 +50,10 @@ class Operation(NamedTuple):
 
 
 class Paid(NamedTuple):
-    """What a living settlement pays of an invoice."""
+    """What a living settlement pays of an invoice; both by legal entity and voucher."""
 
-    invoice: str
-    payment: str
+    invoice: Key
+    payment: Key
     amount: Decimal
     discount: Decimal
 
@@ -64,25 +65,31 @@ def refused(text: str, *messages: str) -> BusinessRefusal:
 
 @dataclass
 class Dynamics:
-    """The legal entity's books. `numbered` headers draw their reference from a sequence."""
+    """The books of all legal entities, each with numbers and vouchers of its own.
+
+    With `continuous` number sequences, the number of a deleted header is given out again.
+    """
 
     clock: Clock
+    continuous: bool = False
     headers: dict[Key, Row] = field(default_factory=dict)
     lines: dict[Key, dict[int, Row]] = field(default_factory=dict)
-    posted: dict[str, Row] = field(default_factory=dict)
-    posted_lines: dict[str, tuple[Decimal, ...]] = field(default_factory=dict)
+    posted: dict[Key, Row] = field(default_factory=dict)
+    posted_lines: dict[Key, tuple[Decimal, ...]] = field(default_factory=dict)
     transactions: dict[int, Row] = field(default_factory=dict)
     settlements: dict[int, Row] = field(default_factory=dict)
     payments: list[Paid] = field(default_factory=list)
     on_hold: set[str] = field(default_factory=set)
     blocked: set[str] = field(default_factory=set)
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    drawn: Counter[str] = field(default_factory=Counter)
 
     # What a client writes
 
     def create_header(self, row: Mapping[str, Any]) -> Row:
-        reference = str(row.get("HeaderReference") or f"VI-{next(self.numbers):06}")
-        key = (str(row["dataAreaId"]), reference.upper())
+        entity = str(row["dataAreaId"])
+        reference = str(row.get("HeaderReference") or self._next_reference(entity))
+        key = (entity, reference.upper())
         if row["InvoiceAccount"] in self.on_hold:
             raise refused(f"Vendor account {row['InvoiceAccount']} is on hold for 'Invoice'")
         if key in self.headers:
@@ -95,6 +102,18 @@ class Dynamics:
         }
         self.update(key, {})
         return self.headers[key]
+
+    def _next_reference(self, entity: str) -> str:
+        if self.continuous:
+            taken = {reference for company, reference in self.headers if company == entity}
+            taken |= {
+                row["InternalInvoiceId"]
+                for (company, _), row in self.posted.items()
+                if company == entity
+            }
+            return next(each for n in count(1) if (each := f"VI-{n:06}") not in taken)
+        self.drawn[entity] += 1
+        return f"VI-{self.drawn[entity]:06}"
 
     def create_line(self, row: Mapping[str, Any]) -> Row:
         key = key_of(row)
@@ -172,11 +191,12 @@ class Dynamics:
 
     # What its people do
 
-    def post(self, key: Key) -> str:
-        """Turn a pending invoice into a posted one; returns the voucher."""
+    def post(self, key: Key) -> Key:
+        """Turn a pending invoice into a posted one; returns its legal entity and voucher."""
         header = self.headers.pop(key)
         nets = tuple(line["NetAmount"] for _, line in sorted(self.lines.pop(key).items()))
-        voucher = f"APIN-{len(self.posted) + 1:06}"
+        number = sum(entity == key[0] for entity, _ in self.posted) + 1
+        voucher = key[0], f"APIN-{number:06}"
         rec_id = next(self.numbers)
         total = sum(nets, ZERO)
         self.posted_lines[voucher] = nets
@@ -188,7 +208,8 @@ class Dynamics:
             "CurrencyCode": header["Currency"],
             "InvoiceAmount": total,
             "ImportedAmount": header["ImportedAmount"],
-            "LedgerVoucher": voucher,
+            "LedgerVoucher": voucher[1],
+            "InternalInvoiceId": key[1],
             "DocumentDate": header["InvoiceDate"],
             "Description": header["InvoiceDescription"],
         }
@@ -203,10 +224,10 @@ class Dynamics:
         )
         return voucher
 
-    def pay(self, voucher: str, amount: Decimal, discount: Decimal) -> str:
-        """Pay an invoice, in part or whole; returns the payment's voucher."""
+    def pay(self, voucher: Key, amount: Decimal, discount: Decimal) -> Key:
+        """Pay an invoice, in part or whole; returns the payment's legal entity and voucher."""
         invoice = self.transaction(voucher)
-        payment = f"APPM-{next(self.numbers):06}"
+        payment = voucher[0], f"APPM-{next(self.numbers):06}"
         rec_id = next(self.numbers)
         self._transaction(
             rec_id,
@@ -221,7 +242,7 @@ class Dynamics:
         self._settle(invoice, self.transactions[rec_id], amount, discount, payment)
         return payment
 
-    def reverse(self, payment: str) -> None:
+    def reverse(self, payment: Key) -> None:
         """Take a payment back: its settlements are undone."""
         for paid in [paid for paid in self.payments if paid.payment == payment]:
             self.payments.remove(paid)
@@ -229,29 +250,33 @@ class Dynamics:
             voucher = f"APRP-{next(self.numbers):06}"
             self._settle(invoice, offset, -paid.amount, -paid.discount, voucher)
 
-    def open_of(self, voucher: str) -> Decimal:
+    def open_of(self, voucher: Key) -> Decimal:
         mine = [paid for paid in self.payments if paid.invoice == voucher]
         total: Decimal = self.posted[voucher]["InvoiceAmount"]
         return total - sum((paid.amount + paid.discount for paid in mine), ZERO)
 
-    def paid_of(self, voucher: str) -> tuple[Decimal, Decimal]:
+    def paid_of(self, voucher: Key) -> tuple[Decimal, Decimal]:
         """Paid total and cash discount of a posted invoice: the truth, kept beside the rows."""
         mine = [paid for paid in self.payments if paid.invoice == voucher]
         amounts = sum((paid.amount for paid in mine), ZERO)
         return amounts, sum((paid.discount for paid in mine), ZERO)
 
-    def was_settled(self, voucher: str) -> bool:
+    def was_settled(self, voucher: Key) -> bool:
         rec_id = self.transaction(voucher)["SourceKey"]
         return any(row["TransRecId"] == rec_id for row in self.settlements.values())
 
-    def transaction(self, voucher: str) -> Row:
-        return next(row for row in self.transactions.values() if row["Voucher"] == voucher)
+    def transaction(self, voucher: Key) -> Row:
+        return next(
+            row
+            for row in self.transactions.values()
+            if (row["dataAreaId"], row["Voucher"]) == voucher
+        )
 
     def holdings(self) -> list[Holding]:
         """All invoices, pending and posted."""
         pending = [
             Holding(
-                header["HeaderReference"],
+                key,
                 False,
                 header["InvoiceAccount"],
                 header["InvoiceNumber"],
@@ -275,13 +300,13 @@ class Dynamics:
         ]
 
     def _transaction(
-        self, rec_id: int, kind: str, voucher: str, amount: Decimal, **more: Any
+        self, rec_id: int, kind: str, voucher: Key, amount: Decimal, **more: Any
     ) -> None:
         self.transactions[rec_id] = {
-            "dataAreaId": LEGAL_ENTITY,
+            "dataAreaId": voucher[0],
             "SourceKey": rec_id,
             "TransType": kind,
-            "Voucher": voucher,
+            "Voucher": voucher[1],
             "TransDate": f"{DAY}T12:00:00Z",
             "AmountCur": amount,
             "CurrencyCode": CURRENCY,
@@ -299,12 +324,12 @@ class Dynamics:
         for mine, theirs, settled, taken in sides:
             rec_id = next(self.numbers)
             self.settlements[rec_id] = {
-                "dataAreaId": LEGAL_ENTITY,
+                "dataAreaId": mine["dataAreaId"],
                 "SourceKey": rec_id,
                 "TransRecId": mine["SourceKey"],
-                "TransCompany": LEGAL_ENTITY,
+                "TransCompany": mine["dataAreaId"],
                 "OffsetRecid": theirs["SourceKey"],
-                "OffsetCompany": LEGAL_ENTITY,
+                "OffsetCompany": theirs["dataAreaId"],
                 "OffsetTransVoucher": theirs["Voucher"],
                 "SettlementVoucher": voucher,
                 "SettleAmountCur": settled,
@@ -312,7 +337,7 @@ class Dynamics:
                 "TransDate": f"{DAY}T12:00:00Z",
                 "CreatedOn": created,
             }
-        whole = not self.open_of(invoice["Voucher"])
+        whole = not self.open_of((invoice["dataAreaId"], invoice["Voucher"]))
         invoice["Closed"] = f"{DAY if whole else '1900-01-01'}T12:00:00Z"
 
 

@@ -25,7 +25,17 @@ from target_d365fo.halves import INCOMPLETE
 
 from tests.model import assumptions, promises
 from tests.model.basware import Basware, Repeated
-from tests.model.content import ACCOUNTS, MAPPED, NUMBERS, ROWS, UNMAPPED, VENDORS, Clock, Content
+from tests.model.content import (
+    ACCOUNTS,
+    COMPANIES,
+    MAPPED,
+    NUMBERS,
+    ROWS,
+    UNMAPPED,
+    VENDORS,
+    Clock,
+    Content,
+)
 from tests.model.dynamics import Dynamics, Key, Row
 from tests.model.hosts import Host, folder, new_ledger, one_process
 from tests.model.jobs import CALMLY, Job, Order, Record, Run, Shop, Way
@@ -40,6 +50,7 @@ contents = st.builds(
     rows=st.sampled_from(ROWS),
     tax_code=st.sampled_from((MAPPED, MAPPED, MAPPED, UNMAPPED)),
     account=st.sampled_from(ACCOUNTS),
+    company=st.sampled_from(sorted(COMPANIES)),
 )
 faults = st.dictionaries(st.integers(1, 14), st.sampled_from(Fault), min_size=1, max_size=3)
 mishaps = st.one_of(
@@ -92,6 +103,7 @@ class Model(RuleBasedStateMachine):
         acknowledge_first=st.booleans(),
         confirms=st.booleans(),
         slow=st.booleans(),
+        continuous=st.booleans(),
         entered=st.lists(contents, min_size=1, max_size=3),
     )
     def settings(
@@ -102,10 +114,12 @@ class Model(RuleBasedStateMachine):
         acknowledge_first: bool,
         confirms: bool,
         slow: bool,
+        continuous: bool,
         entered: list[Content],
     ) -> None:
         self.shop.basware.repeated, self.shop.basware.late = repeated, late
         self.shop.basware.slow = slow
+        self.shop.dynamics.continuous = continuous
         self.shop.acknowledge_first, self.shop.confirms = acknowledge_first, confirms
         for content in entered:
             self.shop.basware.enter(content)
@@ -144,7 +158,8 @@ class Model(RuleBasedStateMachine):
         if held and held.posted:
             number = number and not assumptions.POSTED_UNDER_ITS_NUMBER
         if not number:
-            change = replace(change, number=invoice.content.number)
+            same = invoice.content
+            change = replace(change, number=same.number, company=same.company)
         self.shop.basware.transfer_again(key, replace(change, vendor=invoice.content.vendor))
         self.replayed.discard(key)
 
@@ -197,6 +212,7 @@ class Model(RuleBasedStateMachine):
         return any(
             promises.described(invoice.key) == header["InvoiceDescription"]
             and invoice.content.number == header["InvoiceNumber"]
+            and invoice.content.legal_entity == header["dataAreaId"]
             for invoice in invoices
         )
 

@@ -33,7 +33,8 @@ def holding_of(dynamics: Dynamics, key: str) -> Holding | None:
 
 
 def is_whole(held: Holding, content: Content) -> bool:
-    return (held.vendor, held.number, held.gross, held.nets) == (
+    return (held.place[0], held.vendor, held.number, held.gross, held.nets) == (
+        content.legal_entity,
         content.vendor,
         content.number,
         content.gross,
@@ -44,15 +45,16 @@ def is_whole(held: Holding, content: Content) -> bool:
 def is_current(held: Holding, content: Content) -> bool:
     """Tell whether this is what Basware has. A posted invoice is known by its amount."""
     if held.posted:
-        return (held.vendor, held.gross) == (content.vendor, content.gross)
+        known = held.place[0], held.vendor, held.gross
+        return known == (content.legal_entity, content.vendor, content.gross)
     return is_whole(held, content)
 
 
 def check_once(shop: Shop) -> None:
-    """No invoice number of a vendor, and no Basware id, is held twice; halves are for later."""
+    """No number of a vendor in a legal entity, and no Basware id, is held twice; but for halves."""
     holdings = [held for held in shop.dynamics.holdings() if not is_half(held)]
     for keys in (
-        Counter((held.vendor, held.number) for held in holdings),
+        Counter((held.place[0], held.vendor, held.number) for held in holdings),
         Counter(held.description for held in holdings),
     ):
         for key, times in keys.items():
@@ -132,7 +134,8 @@ def check_rejections(shop: Shop) -> None:
         content, own = invoice.content, holding_of(shop.dynamics, key)
         changed = own is not None and own.posted and not is_current(own, content)
         twin = any(
-            (held.vendor, held.number) == (content.vendor, content.number)
+            (held.place[0], held.vendor, held.number)
+            == (content.legal_entity, content.vendor, content.number)
             and held.description != described(key)
             for held in holdings
         )

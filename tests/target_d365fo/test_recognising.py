@@ -218,7 +218,7 @@ def test_a_posted_document_moved_to_another_company_is_not_booked_there_as_well(
 ) -> None:
     dynamics.deliver(invoice(), header_reference=mode)
     post(dynamics)
-    moved = invoice(company="2000")
+    moved = invoice(company="2000", currency="USD")
 
     for _ in range(3):
         dynamics.deliver(moved, header_reference=mode)
