@@ -45,6 +45,7 @@ def create_control_app(sandbox: Sandbox) -> web.Application:
     app.router.add_get("/switches", control.list_switches)
     app.router.add_patch("/switches", control.set_switches)
     app.router.add_get("/requests", control.requests)
+    app.router.add_post("/finish", control.finish)
     app.router.add_post("/actions/{name}", control.act)
     return app
 
@@ -125,6 +126,11 @@ class _Control:
         """Set switches: `{"basware.redirect": false}`; all of them or none."""
         self._sandbox.switches.update(await _body(request))
         return _json(self._sandbox.switches.as_dict())
+
+    async def finish(self, _request: web.Request) -> web.Response:
+        """Answer when all that had arrived is carried out."""
+        await self._sandbox.finish()
+        return web.Response(status=204)
 
     async def requests(self, request: web.Request) -> web.Response:
         """The journal, without bodies: `?system=&method=&path=&since=`."""

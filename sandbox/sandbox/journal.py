@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from aiohttp import web
 from sandbox.faults import FIRED
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
     from datetime import datetime
 
     from aiohttp.typedefs import Middleware
@@ -68,6 +69,7 @@ class RequestJournal:
         self._lock = threading.Lock()
         self._max_exchanges = max_exchanges
         self._max_bytes = max_bytes
+        self._in_hand: set[object] = set()
         self.clear()
 
     def clear(self) -> None:
@@ -77,6 +79,21 @@ class RequestJournal:
             self._bytes = 0
             self._number = 0
             self.dropped = 0
+
+    @property
+    def in_hand(self) -> frozenset[object]:
+        """What stands for the requests that are being carried out now."""
+        return frozenset(self._in_hand)
+
+    @contextmanager
+    def handling(self) -> Iterator[None]:
+        """Count a request as in hand during the block."""
+        request = object()
+        self._in_hand.add(request)
+        try:
+            yield
+        finally:
+            self._in_hand.discard(request)
 
     def record(
         self,
@@ -147,6 +164,12 @@ def journal_middleware(journal: RequestJournal, system: str) -> Middleware:
 
     @web.middleware
     async def keep(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        with journal.handling():
+            return await carry_out(request, handler)
+
+    async def carry_out(
         request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         body = await request.read()

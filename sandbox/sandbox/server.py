@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import shutil
 import socket
 import tempfile
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from sandbox.seed.world import World
 
 HOST = "localhost"
+#: Longest wait for bytes that have arrived to be read.
+FINISH_SECONDS = 5.0
 ORIGINS = ("basware", "storage", "entra", "d365fo", "control")  # their ports are in this order
 
 
@@ -205,13 +208,28 @@ class Sandbox:
             )
             await site.start()
 
-    async def _close(self) -> None:
-        transports = [
-            handler.transport
-            for runner in self._runners
-            if runner.server
-            for handler in runner.server.connections
+    async def finish(self) -> None:
+        """Return when all that had arrived is carried out, also for clients that are gone.
+
+        It stands for the time after which nothing of a dead client happens any more.
+        """
+        deadline = asyncio.get_running_loop().time() + FINISH_SECONDS
+        while self._has_unread() and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.001)
+        for _ in range(10):  # from the last byte to the handler
+            await asyncio.sleep(0)
+        arrived = self.journal.in_hand
+        while arrived & self.journal.in_hand:
+            await asyncio.sleep(0.001)
+
+    def _has_unread(self) -> bool:
+        files = [
+            each.get_extra_info("socket").fileno() for each in self._transports("control") if each
         ]
+        return bool(select.select([file for file in files if file >= 0], [], [], 0)[0])
+
+    async def _close(self) -> None:
+        transports = self._transports()
         for runner in self._runners:
             await runner.cleanup()
         # A client that keeps its connection would otherwise hold the TLS transport open.
@@ -219,6 +237,14 @@ class Sandbox:
             if transport is not None:
                 transport.abort()
         await asyncio.sleep(0)
+
+    def _transports(self, *without: str) -> list[asyncio.Transport | None]:
+        return [
+            handler.transport
+            for origin, runner in zip(ORIGINS, self._runners, strict=False)
+            if runner.server and origin not in without
+            for handler in runner.server.connections
+        ]
 
     def _call(self, work: Coroutine[None, None, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result()

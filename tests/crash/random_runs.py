@@ -26,13 +26,13 @@ from concurrent.futures import (
 )
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from sandbox.server import Sandbox
 
 from tests.crash import storm
 from tests.crash.flow import BY_NAME, Bench, Stage
-from tests.crash.hurried import HurriedRunner
+from tests.crash.hurried import Finisher, HurriedRunner
 from tests.crash.plugins import Command, Ended
 from tests.crash.storm import OFFICES, Plan, Round
 from tests.crash.truth import Verdict, judge
@@ -161,8 +161,13 @@ class StormBench(Bench):
 
     def __init__(self, folder: Path, *, weaknesses: Sequence[str] = ()) -> None:
         super().__init__(folder, build_world(_FIRST_WORLD), weaknesses=weaknesses)
-        self.runner = HurriedRunner()
+        self.runner = self._hurried = HurriedRunner()
         self.plan = storm.draw(0)
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self._hurried.finisher = Finisher(self.sandbox.control_url, str(self.sandbox.ca_file))
+        return self
 
     def open(self, plan: Plan) -> list[Office]:
         """Start anew with the world of a plan; returns its runners."""

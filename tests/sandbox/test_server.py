@@ -17,6 +17,7 @@ import requests
 from click.testing import CliRunner, Result
 from sandbox.cli import main
 from sandbox.clock import Clock
+from sandbox.faults import Fault
 from sandbox.server import ORIGINS, Sandbox
 
 USER = ("basware-user", "basware-password")
@@ -184,3 +185,17 @@ def test_a_taken_port_is_named(sandbox: Sandbox, tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["serve", "--port-base", taken, "--dir", str(tmp_path)])
     assert result.exit_code == 1
     assert f"ports {taken}" in result.output
+
+
+def test_finish_waits_for_what_a_client_that_is_gone_had_sent(sandbox: Sandbox) -> None:
+    sandbox.faults.add(Fault("basware", "latency", seconds=0.5))
+    with pytest.raises(requests.ReadTimeout):
+        requests.get(
+            f"{sandbox.basware_url}/v1/vendors", verify=str(sandbox.ca_file), timeout=(5, 0.1)
+        )
+    assert len(sandbox.journal) == 0
+
+    answer = requests.post(f"{sandbox.control_url}/finish", verify=str(sandbox.ca_file), timeout=10)
+
+    assert answer.status_code == 204
+    assert len(sandbox.journal) == 1
