@@ -223,10 +223,9 @@ class Sandbox:
             await asyncio.sleep(0.001)
 
     def _has_unread(self) -> bool:
-        files = [
-            each.get_extra_info("socket").fileno() for each in self._transports("control") if each
-        ]
-        return bool(select.select([file for file in files if file >= 0], [], [], 0)[0])
+        sockets = [each.get_extra_info("socket") for each in self._transports("control") if each]
+        files = [file for each in sockets if each and (file := each.fileno()) >= 0]
+        return bool(select.select(files, [], [], 0)[0])
 
     async def _close(self) -> None:
         transports = self._transports()

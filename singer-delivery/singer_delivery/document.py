@@ -100,13 +100,21 @@ class Outcome:
     natural_key: str = ""
 
 
+class Holding(enum.IntEnum):
+    """Whether the target held a version of a document once: an answer that was lost is no proof."""
+
+    NEVER = 0
+    PERHAPS = 1
+    ONCE = 2
+
+
 @dataclass(frozen=True)
 class Entry:
     """What the ledger knows of a document. `settled_at` is aware UTC.
 
-    `held`: the target held a version of it once, or may have. `intended_at` is when it was last
-    about to be sent. `revision` grows with every change of the entry. `doubts` counts how often in
-    a row the answer for this content was lost.
+    `held`: how sure it is that the target held a version of it once. `intended_at` is when it was
+    last about to be sent. `revision` grows with every change of the entry. `doubts` counts how
+    often in a row the answer for this content was lost.
 
     `sequence` grows with every final outcome in the ledger of one remote system, without gaps
     that could fill later: whoever has read up to n has missed nothing at or below n. It starts at
@@ -131,7 +139,7 @@ class Entry:
     scope: str = ""
     revision: int = 0
     doubts: int = 0
-    held: bool = False
+    held: Holding = Holding.NEVER
     intended_at: datetime | None = None
 
     def __str__(self) -> str:

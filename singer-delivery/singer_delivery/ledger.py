@@ -44,6 +44,7 @@ from singer_delivery.document import (
     UNSENT,
     Document,
     Entry,
+    Holding,
     Outcome,
     Status,
 )
@@ -61,8 +62,6 @@ CHUNK = 500
 LAG = 60_000
 #: What an operator may let be sent again.
 RELEASABLE = UNSENT | {Status.REJECTED}
-#: The target holds the document, or perhaps.
-MAY_HOLD = TAKEN | {Status.IN_DOUBT}
 
 #: What a new row of a document does to the one that is there, where it does not just replace it.
 #: A rejected or lost change does not make the target forget what it holds: the keys that it is
@@ -167,8 +166,18 @@ def latest_holders(entries: Iterable[Entry]) -> dict[str, Entry]:
     def rank(entry: Entry) -> tuple[bool, datetime, int]:
         return entry.status in TAKEN | OPEN, *_moment(entry)
 
-    held = [e for e in entries if e.natural_key and (e.held or e.status in TAKEN | OPEN)]
+    held = [
+        entry
+        for entry in entries
+        if entry.natural_key and (entry.held is Holding.ONCE or entry.status in TAKEN | OPEN)
+    ]
     return {entry.natural_key: entry for entry in sorted(held, key=rank)}
+
+
+def _holding(outcome: Outcome) -> Holding:
+    if outcome.status in TAKEN or outcome.natural_key:
+        return Holding.ONCE
+    return Holding.PERHAPS if outcome.status is Status.IN_DOUBT else Holding.NEVER
 
 
 def _moment(entry: Entry) -> tuple[datetime, int]:
@@ -620,7 +629,7 @@ class Ledger:
                     {
                         "sequence": 0,
                         **values,
-                        "held": int(held) or values["held"],
+                        "held": max(values["held"], Holding.PERHAPS if held else Holding.NEVER),
                         "system": self._system,
                         "stream": entry.stream,
                         "key": entry.key,
@@ -754,7 +763,7 @@ class Ledger:
             "request_id": storable_text(outcome.request_id),
             "detail": _dump({**detail, **outcome.detail}),
             "settled_at": self._clock().isoformat() if number else None,
-            "held": int(outcome.status in MAY_HOLD or bool(outcome.natural_key)),
+            "held": _holding(outcome),
             "doubts": int(outcome.status is Status.IN_DOUBT),
         }
         if number:
@@ -913,6 +922,6 @@ def _entry(row: Row[Any]) -> Entry:
         scope=row.scope,
         revision=row.revision,
         doubts=row.doubts,
-        held=bool(row.held),
+        held=Holding(row.held),
         intended_at=datetime.fromisoformat(row.intended_at) if row.intended_at else None,
     )

@@ -19,7 +19,7 @@ metadata = MetaData()
 KEY_LENGTH = 255
 
 #: One row a document of one stream towards one remote system: where it stands now.
-#: `held` is 1 once the target held a version of it, or may have; a rejected change leaves it so.
+#: `held` is 2 once the target held a version of it, 1 once it may have; it never goes down.
 #: `revision` grows with every write: whoever wrote a row last knows it, and nobody else (fencing).
 #: `doubts` counts how often in a row the answer for this content was lost.
 #: Times are ISO 8601 text in UTC, equal in SQLite and PostgreSQL.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from singer_delivery.document import HELD, Entry, Outcome, Status
+from singer_delivery.document import HELD, Entry, Holding, Outcome, Status
 from tap_d365fo.natural_key import natural_key_text
 
 from target_d365fo.lookup import DRAFT, Found, InvoiceKey, Pending, Posted, names, names_another
@@ -49,7 +49,7 @@ class Case:
     @property
     def may_have_arrived(self) -> bool:
         """Whether any version of it did, or may have, whatever became of later ones."""
-        return self.entry is not None and self.entry.held
+        return self.entry is not None and self.entry.held > Holding.NEVER
 
     @property
     def same_as_delivered(self) -> bool:

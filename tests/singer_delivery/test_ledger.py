@@ -352,6 +352,27 @@ def test_the_natural_key_finds_what_is_held_or_may_be(ledger: Ledger) -> None:
     assert ledger.lookup_natural("invoices", ["usmf/V1/F-1"])["usmf/V1/F-1"].key == "latest"
 
 
+def test_a_document_that_never_arrived_is_not_found_though_its_answer_was_lost(
+    ledger: Ledger,
+) -> None:
+    document = invoice("doubtful", natural_key="usmf/V1/F-1")
+    ledger.settle("invoices", document, Outcome(Status.IN_DOUBT), "run-1")
+    assert ledger.lookup_natural("invoices", ["usmf/V1/F-1"])
+
+    ledger.settle("invoices", document, Outcome(Status.NOT_SENT, read_back=True), "run-1")
+
+    assert ledger.lookup_natural("invoices", ["usmf/V1/F-1"]) == {}
+
+
+@pytest.mark.parametrize("status", [Status.REJECTED, Status.NOT_SENT, Status.STUCK])
+def test_a_document_whose_earlier_version_arrived_is_found(ledger: Ledger, status: Status) -> None:
+    document = invoice("changed", natural_key="usmf/V1/F-1")
+    ledger.settle("invoices", document, DELIVERED, "run-1")
+    ledger.settle("invoices", document, Outcome(status), "run-1")
+
+    assert ledger.lookup_natural("invoices", ["usmf/V1/F-1"])["usmf/V1/F-1"].key == "changed"
+
+
 def test_documents_without_a_natural_key_are_not_alike(ledger: Ledger) -> None:
     ledger.settle("invoices", invoice("1", natural_key=""), DELIVERED, "run-1")
     assert ledger.lookup_natural("invoices", [""]) == {}

@@ -13,6 +13,10 @@ def upgrade() -> None:
     """Add columns and tables; documents from before keep revision 0, and have no history."""
     for name in ("revision", "doubts"):
         op.add_column("documents", sa.Column(name, sa.Integer, nullable=False, server_default="0"))
+    op.execute(
+        "UPDATE documents SET held = 2 "
+        "WHERE held = 1 AND status IN ('delivered', 'unchanged', 'rejected')"
+    )
     _create_trail()
     op.create_table(
         "payloads",
