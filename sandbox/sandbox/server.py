@@ -109,13 +109,13 @@ class Sandbox:
             settings |= {
                 f"{plugin}_BASWARE_BASE_URL": self.basware_url,
                 f"{plugin}_BASWARE_CLIENT_ID": basware_tokens.CLIENT_ID,
-                f"{plugin}_BASWARE_CLIENT_SECRET": basware_tokens.CLIENT_SECRET,
+                f"{plugin}_BASWARE_CLIENT_SECRET": f"plain:{basware_tokens.CLIENT_SECRET}",
                 f"{plugin}_BASWARE_CA_FILE": str(self.ca_file.resolve()),
                 f"{plugin}_D365FO_BASE_URL": self.d365fo_url,
                 f"{plugin}_D365FO_AUTHORITY": self.entra_url,
                 f"{plugin}_D365FO_TENANT_ID": d365fo_tokens.TENANT_ID,
                 f"{plugin}_D365FO_CLIENT_ID": d365fo_tokens.CLIENT_ID,
-                f"{plugin}_D365FO_CLIENT_SECRET": d365fo_tokens.CLIENT_SECRET,
+                f"{plugin}_D365FO_CLIENT_SECRET": f"plain:{d365fo_tokens.CLIENT_SECRET}",
                 f"{plugin}_D365FO_CA_FILE": str(self.ca_file.resolve()),
             }
         return settings

@@ -13,6 +13,9 @@ from singer_sdk.plugin_base import PluginBase
 
 from singer_delivery.errors import DeliveryError
 from singer_delivery.http import HttpOptions
+from singer_delivery.redaction import REDACTOR
+from singer_delivery.redaction import install as install_redaction
+from singer_delivery.secrets.references import is_reference, reveal, secret_part
 from singer_delivery.stopping import Stopped
 
 HTTP_SETTINGS: tuple[th.Property[Any], ...] = (
@@ -61,8 +64,14 @@ LEDGER_SETTING: th.Property[Any] = th.Property(
     title="Ledger",
     secret=True,
     description="Database URL of the ledger: a SQLite file (default, in the working folder), or "
-    "postgresql://user:password@host/database for several hosts.",
+    "postgresql://user:password@host/database for several hosts, or where that is kept, e.g. "
+    "vault:ledger.",
 )
+
+
+def ledger_url(config: Mapping[str, Any]) -> str:
+    """Return the database URL of the ledger. Raises SetupError where a reference leads nowhere."""
+    return reveal(str(config["ledger_url"]), "ledger_url")
 
 
 def http_options(config: Mapping[str, Any], *, connections: int = 8) -> HttpOptions:
@@ -81,7 +90,24 @@ def http_options(config: Mapping[str, Any], *, connections: int = 8) -> HttpOpti
 
 
 class PlainErrors(PluginBase):
-    """Prints a DeliveryError as one line and exits with 1, instead of a traceback."""
+    """Prints a DeliveryError as one line and exits with 1, instead of a traceback.
+
+    Whatever it logs is without the values of its secret settings.
+    """
+
+    def __init__(self, *, config: Any = None, **kwargs: Any) -> None:
+        self._keep_secret(config if isinstance(config, Mapping) else {})
+        super().__init__(config=config, **kwargs)
+
+    @classmethod
+    def _keep_secret(cls, config: Mapping[str, Any]) -> None:
+        """Keep plain secrets out of logs before anything, such as a validator, can repeat them."""
+        for name, schema in cls.config_jsonschema["properties"].items():
+            if not schema.get("secret"):
+                continue
+            for value in (config.get(name), os.environ.get(f"{cls._env_var_prefix}{name.upper()}")):
+                if isinstance(value, str) and not is_reference(value):
+                    REDACTOR.add(secret_part(value.removeprefix("plain:")))
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
@@ -98,6 +124,7 @@ class PlainErrors(PluginBase):
     def _in_words(cls, callback: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(callback)
         def run(**kwargs: Any) -> Any:
+            install_redaction()
             try:
                 return callback(**kwargs)
             except DeliveryError as error:

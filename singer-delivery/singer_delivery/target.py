@@ -30,7 +30,7 @@ from singer_delivery.document import Status, fingerprint
 from singer_delivery.errors import BadInput, DeliveryError, LedgerError, SetupError
 from singer_delivery.exact_json import encode_json
 from singer_delivery.ledger import Ledger
-from singer_delivery.plugin import HTTP_SETTINGS, LEDGER_SETTING, PlainErrors
+from singer_delivery.plugin import HTTP_SETTINGS, LEDGER_SETTING, PlainErrors, ledger_url
 from singer_delivery.reader import LineReader
 from singer_delivery.runs import DEFAULT_LEASE, Run
 from singer_delivery.sink import BATCH_SIZE, BulkSink
@@ -230,7 +230,7 @@ class DeliveryTarget(PlainErrors, Target):
     @cached_property
     def ledger(self) -> Ledger:
         """The ledger of the remote system."""
-        ledger = Ledger.open(self.config["ledger_url"], self.system)
+        ledger = Ledger.open(ledger_url(self.config), self.system)
         ledger.begin_run(
             Run(
                 run_id=self.run_id,

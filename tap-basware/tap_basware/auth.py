@@ -13,6 +13,7 @@ from singer_delivery.errors import AccessDenied, Refused, SetupError
 from singer_delivery.exact_json import decode_json
 from singer_delivery.http import ApiSession, HttpOptions
 from singer_delivery.policy import Action, ErrorTable
+from singer_delivery.secrets.references import reveal
 from singer_delivery.tokens import BasicCredentials, BearerCredentials, Credentials, Token
 
 from tap_basware.errors import error_text, explain
@@ -151,13 +152,13 @@ def credentials(
         endpoint = TokenEndpoint(
             base_url,
             config["client_id"],
-            config["client_secret"],
+            reveal(config["client_secret"], "client_secret"),
             tuple(sorted(set(scopes))),
             options,
         )
         return BearerCredentials(endpoint.fetch)
     if config.get("username") and config.get("password"):
-        return BasicCredentials(config["username"], config["password"])
+        return BasicCredentials(config["username"], reveal(config["password"], "password"))
     msg = (
         "no credentials: set client_id and client_secret (OAuth2), "
         "or username and password (legacy Basic authentication)"

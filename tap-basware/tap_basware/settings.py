@@ -46,7 +46,8 @@ CONNECTION_SETTINGS: Settings = (
         th.StringType,
         secret=True,
         title="Client secret",
-        description="OAuth2 client secret.",
+        description="OAuth2 client secret, or where it is kept: vault:NAME and other references "
+        "(see docs/security.md).",
     ),
     th.Property(
         "username",
@@ -59,7 +60,8 @@ CONNECTION_SETTINGS: Settings = (
         th.StringType,
         secret=True,
         title="Password",
-        description="Password of the legacy Basic authentication.",
+        description="Password of the legacy Basic authentication, or where it is kept, as for "
+        "client_secret.",
     ),
     th.Property(
         "storage_hosts",

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from singer_delivery.errors import SetupError
 from singer_delivery.origin import LOOPBACK, Origin
 from singer_delivery.plugin import HTTP_SETTINGS, http_options
+from singer_delivery.secrets.references import reveal
 from singer_delivery.tokens import BearerCredentials
 from singer_sdk import typing as th
 
@@ -49,7 +50,8 @@ CONNECTION_SETTINGS: tuple[th.Property[Any], ...] = (
         required=True,
         secret=True,
         title="Client secret",
-        description="Value of the application's client secret.",
+        description="Value of the application's client secret, or where it is kept: vault:NAME and "
+        "other references (see docs/security.md).",
     ),
     th.Property(
         "authority",
@@ -139,7 +141,7 @@ def build_client(config: Mapping[str, Any], *, connections: int = 8) -> D365Clie
     app = EntraApp(
         tenant_id=config["tenant_id"],
         client_id=config["client_id"],
-        credential=config["client_secret"],
+        credential=reveal(config["client_secret"], "client_secret"),
         scope=config.get("scope") or default_scope(environment),
         authority=authority,
     )

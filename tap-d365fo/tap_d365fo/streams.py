@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy
 from singer_delivery.ledger import Ledger
+from singer_delivery.plugin import ledger_url
 from singer_sdk import typing as th
 from singer_sdk.streams import Stream
 
@@ -62,7 +63,7 @@ class TransferOutcomes(Stream):
         context: Mapping[str, Any] | None,
     ) -> Iterable[dict[str, Any]]:
         """Yield outcomes in the order of `sequence`, those after the bookmark only."""
-        url = self.config["ledger_url"]
+        url = ledger_url(self.config)
         if not ledger_exists(url):
             self.logger.info("No ledger yet at ledger_url: target-d365fo has not run here")
             return

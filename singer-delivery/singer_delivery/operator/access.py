@@ -17,6 +17,7 @@ from singer_delivery.database import open_database, printable, reading, writing
 from singer_delivery.errors import LedgerError
 from singer_delivery.identity import Identity, current
 from singer_delivery.ledger import Ledger
+from singer_delivery.secrets.references import reveal
 from singer_delivery.trail import Pen
 
 DEFAULT_URL = "sqlite:///delivery-ledger.db"
@@ -30,6 +31,9 @@ class Desk:
 
     url: str
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def __post_init__(self) -> None:
+        self.url = reveal(self.url, "ledger_url")
 
     @cached_property
     def engine(self) -> Engine:

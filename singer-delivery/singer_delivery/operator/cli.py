@@ -16,6 +16,8 @@ from singer_delivery.operator.proving import anchor, verify
 from singer_delivery.operator.replaying import replay
 from singer_delivery.operator.showing import payload, show
 from singer_delivery.operator.working import claims, list_runs, release
+from singer_delivery.redaction import REDACTOR
+from singer_delivery.redaction import install as install_redaction
 
 #: They look into live systems: loading what that takes is slow, and done when they are called.
 LIVE = ("rebuild", "reconcile")
@@ -39,10 +41,11 @@ class PlainGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
+        install_redaction()
         try:
             return super().invoke(ctx)
         except DeliveryError as error:
-            raise click.ClickException(" ".join(str(error).split())) from None
+            raise click.ClickException(REDACTOR.text(" ".join(str(error).split()))) from None
 
 
 @click.group(cls=PlainGroup)

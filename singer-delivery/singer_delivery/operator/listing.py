@@ -14,9 +14,9 @@ import click
 
 from singer_delivery.operator.access import Desk
 from singer_delivery.operator.filters import Filter, filter_options
-from singer_delivery.operator.masking import mask_ibans
 from singer_delivery.operator.queries import Listed, count, find
 from singer_delivery.operator.rendering import cell, columns, moment
+from singer_delivery.redaction import mask_ibans
 
 TABLE_LIMIT = 50
 HEADER = (

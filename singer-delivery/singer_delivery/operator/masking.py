@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-#: An IBAN, with or without blanks (ISO 13616). Its check digits are not looked at: a mistyped one
-#: is somebody's account, too.
-IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b", re.IGNORECASE)
+from singer_delivery.redaction import mask_ibans
+
 #: Parts of names under which nothing is shown, whatever it looks like.
 ACCOUNT_NAMES = ("iban", "bban", "bankaccount", "financialaccount", "accountholder", "routingn")
 
@@ -88,11 +86,6 @@ def _strings(value: Any) -> set[str]:
             return {text for item in value for text in _strings(item)}
         case _:
             return set()
-
-
-def mask_ibans(text: str) -> str:
-    """Return a text with all but the last four characters of IBANs left out."""
-    return IBAN.sub(lambda found: f"…{found[0].replace(' ', '')[-4:]}", text)
 
 
 def _hidden(value: Any) -> Any:

@@ -15,7 +15,7 @@ from singer_delivery.errors import DeliveryError
 from singer_delivery.operator.access import Desk
 from singer_delivery.operator.filters import Filter
 from singer_delivery.operator.listing import facts
-from singer_delivery.operator.masking import Mask, mask_ibans
+from singer_delivery.operator.masking import Mask
 from singer_delivery.operator.options import mask_option
 from singer_delivery.operator.parcels import latest_payloads, record_of
 from singer_delivery.operator.queries import (
@@ -28,6 +28,7 @@ from singer_delivery.operator.queries import (
 )
 from singer_delivery.operator.rendering import moment, plain
 from singer_delivery.operator.story import BY_PEOPLE, short, told
+from singer_delivery.redaction import mask_ibans
 from singer_delivery.schema import payloads, runs
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from singer_delivery.operator.masking import mask_ibans
 from singer_delivery.operator.rendering import plain
+from singer_delivery.redaction import mask_ibans
 
 Detail = Mapping[str, Any]
 #: So much of a digest or a run's id tells it apart for people; the export has all of it.

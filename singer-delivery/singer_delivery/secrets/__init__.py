@@ -1,0 +1,1 @@
+"""Secrets that settings refer to instead of holding them."""
