@@ -20,14 +20,16 @@ import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from singer_delivery.errors import SetupError
 from singer_delivery.redaction import REDACTOR
 from singer_delivery.secrets.azure import key_vault_secret
-from singer_delivery.secrets.keys import keyring_secret
 from singer_delivery.secrets.private_files import read_private
-from singer_delivery.secrets.vault import Vault, vault_path
+
+if TYPE_CHECKING:
+    from singer_delivery.secrets.vault import Vault
 
 logger = logging.getLogger(__name__)
 
@@ -109,10 +111,15 @@ def _keyring(name: str) -> str:
     if not (slash and service and user):
         msg = f"keyring:{name}: say keyring:service/user"
         raise SetupError(msg)
+    # Loaded where it is used: it takes longer than the rest of a plugin's start.
+    from singer_delivery.secrets.keys import keyring_secret  # noqa: PLC0415
+
     return keyring_secret(service, user)
 
 
 def _vault(name: str) -> str:
+    from singer_delivery.secrets.vault import vault_path  # noqa: PLC0415
+
     path = vault_path()
     try:
         version = path.stat().st_mtime_ns
@@ -124,6 +131,8 @@ def _vault(name: str) -> str:
 @lru_cache(maxsize=4)
 def _opened(path: Path, _version: int) -> Vault:
     """Open a vault once for all settings; a passphrase takes half a second."""
+    from singer_delivery.secrets.vault import Vault  # noqa: PLC0415
+
     return Vault.open(path)
 
 
