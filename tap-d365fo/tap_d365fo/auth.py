@@ -26,6 +26,8 @@ MICROSOFT_HOSTS = re.compile(
     r"(^|\.)(login\.microsoftonline\.(com|us)|login\.partner\.microsoftonline\.cn"
     r"|login\.chinacloudapi\.cn|login\.microsoft\.com|login\.windows\.net)$"
 )
+#: Where platforms give out tokens of their identities (IMDS; App Service, Azure Arc).
+PLATFORM_HOSTS = frozenset({"169.254.169.254", "localhost", "127.0.0.1", "::1"})
 ERROR_CODE = re.compile(r"AADSTS(\d+)")
 #: What the codes of the token endpoint mean for the person who set this up.
 WORDS: Mapping[str, str] = {
@@ -34,6 +36,13 @@ WORDS: Mapping[str, str] = {
     "700016": "the application is not known in this tenant: check client_id and tenant_id",
     "50001": "the environment is not known in this tenant: base_url must be its exact address",
     "500011": "the environment is not known in this tenant: base_url must be its exact address",
+    "700027": "the certificate is not registered for this application, or another one is: upload "
+    "it in the app registration, or check client_certificate",
+    "700024": "the clock of this machine is wrong, or the federated token has expired",
+    "700211": "no federated credential of the application has this issuer: add one",
+    "700212": "no federated credential of the application has this audience: use "
+    "api://AzureADTokenExchange",
+    "700213": "no federated credential of the application has this subject: add one",
     "90002": "the tenant does not exist: check tenant_id",
     "900023": "tenant_id is not a tenant: give its id or one of its domains",
 }
@@ -137,6 +146,46 @@ class EntraTokens:
         )
 
 
+@dataclass(frozen=True)
+class ManagedIdentityTokens:
+    """Callable that asks the platform this runs on for a token of its identity; caches nothing.
+
+    `client_id` is that of a user-assigned identity, "" for the system-assigned one; `resource` the
+    environment's origin. Raises AccessDenied, Unavailable or SetupError.
+    """
+
+    client_id: str
+    resource: str
+    http: HttpClient
+
+    def __call__(self) -> Token:
+        """Return a fresh token."""
+        identity = (
+            msal.UserAssignedManagedIdentity(client_id=self.client_id)
+            if self.client_id
+            else msal.SystemAssignedManagedIdentity()
+        )
+        try:
+            # A new client each time, as for an application: it would keep the token refused.
+            client = msal.ManagedIdentityClient(identity, http_client=self.http)
+            answer = client.acquire_token_for_client(resource=self.resource)
+        except requests.RequestException as error:
+            msg = f"no token from the managed identity: {describe_failure(error)}; does this run "
+            raise Unavailable(f"{msg}in Azure, with an identity?") from None
+        except (MsalError, msal.ManagedIdentityError, ValueError) as error:
+            msg = f"no token from the managed identity: {type(error).__name__}"
+            raise Unavailable(msg) from None
+        if "access_token" not in answer:
+            kind = str(answer.get("error") or "an answer without a token")
+            whose = self.client_id or "the system-assigned identity"
+            msg = (
+                f"the platform gives no token of {whose} for {self.resource}: {kind}; check that "
+                "the identity is assigned to what this runs on"
+            )
+            raise AccessDenied(msg)
+        return Token(answer["access_token"], float(answer.get("expires_in") or 0))
+
+
 class StoppableRetry(Retry):
     """Retries whose waits end when the run is to stop."""
 
@@ -158,8 +207,10 @@ class TokenHttp:
     Tokens are asked for once an hour, so that no connection is kept open in between.
     """
 
-    def __init__(self, options: HttpOptions) -> None:
+    def __init__(self, options: HttpOptions, *, local_http: bool = False) -> None:
+        """With `local_http`, also http to this machine and its platform, for their identity."""
         self._options = options
+        self._local_http = local_http
         self._retries = StoppableRetry(
             total=min(3, options.max_attempts - 1),
             other=0,  # a certificate that is not trusted stays so
@@ -179,13 +230,18 @@ class TokenHttp:
         return self._send("POST", url, **kwargs)
 
     def _send(self, method: str, url: str, **kwargs: Any) -> requests.Response:
-        if urlsplit(url).scheme != "https":
+        parts = urlsplit(url)
+        is_local = self._local_http and parts.hostname in PLATFORM_HOSTS
+        if parts.scheme != "https" and not is_local:
             msg = "the token authority must be an https address"
             raise SetupError(msg)
         kwargs.pop("timeout", None)
         kwargs.setdefault("auth", lambda request: request)  # nothing from a .netrc file
         with requests.Session() as session:
             session.mount("https://", HTTPAdapter(max_retries=self._retries))
+            if is_local:
+                session.mount("http://", HTTPAdapter(max_retries=self._retries))
+                session.trust_env = False  # the platform is behind no proxy
             return session.request(
                 method,
                 url,

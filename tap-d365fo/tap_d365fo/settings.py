@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from singer_delivery.errors import SetupError
+from singer_delivery.http import HttpOptions
 from singer_delivery.origin import LOOPBACK, Origin
 from singer_delivery.plugin import HTTP_SETTINGS, http_options
-from singer_delivery.secrets.references import reveal
-from singer_delivery.tokens import BearerCredentials
+from singer_delivery.tokens import BearerCredentials, Token
 from singer_sdk import typing as th
 
-from tap_d365fo.auth import PUBLIC_AUTHORITY, EntraApp, EntraTokens, TokenHttp, default_scope
+from tap_d365fo.auth import (
+    PUBLIC_AUTHORITY,
+    EntraApp,
+    EntraTokens,
+    ManagedIdentityTokens,
+    TokenHttp,
+    default_scope,
+)
 from tap_d365fo.client import D365Client
+from tap_d365fo.credentials import Authentication, authentication, credential
 
 #: Commercial, US government and China clouds; names are never built from parts.
 DYNAMICS_HOST = re.compile(r"(^|\.)(dynamics\.(com|us|cn)|operations365\.dynamics\.cn)$")
@@ -47,11 +55,43 @@ CONNECTION_SETTINGS: tuple[th.Property[Any], ...] = (
     th.Property(
         "client_secret",
         th.StringType,
-        required=True,
         secret=True,
         title="Client secret",
         description="Value of the application's client secret, or where it is kept: vault:NAME and "
         "other references (see docs/security.md).",
+    ),
+    th.Property(
+        "authentication",
+        th.StringType,
+        default=Authentication.CLIENT_SECRET.value,
+        allowed_values=[each.value for each in Authentication],
+        title="Authentication",
+        description="How the application proves who it is: a client_secret; a certificate; "
+        "workload_identity, by a token that the platform (Kubernetes, a CI system) writes to a "
+        "file; managed_identity or user_assigned_identity, where Azure vouches for the machine "
+        "(client_id is then that of the identity).",
+    ),
+    th.Property(
+        "client_certificate",
+        th.StringType,
+        secret=True,
+        title="Client certificate",
+        description="Private key (RSA) and certificate in one PEM text, or where it is kept: "
+        "file:/run/secrets/dynamics.pem, vault:NAME.",
+    ),
+    th.Property(
+        "client_certificate_password",
+        th.StringType,
+        secret=True,
+        title="Certificate password",
+        description="Password of the private key, if it is encrypted, or where it is kept.",
+    ),
+    th.Property(
+        "federated_token_file",
+        th.StringType,
+        title="Federated token file",
+        description="File with the token for workload_identity; where it is not set, that of "
+        "AZURE_FEDERATED_TOKEN_FILE.",
     ),
     th.Property(
         "authority",
@@ -130,7 +170,7 @@ def build_client(config: Mapping[str, Any], *, connections: int = 8) -> D365Clie
 
     `connections` is the number of threads that will share it. Raises SetupError.
     """
-    missing = [n for n in ("tenant_id", "client_id", "client_secret") if not config.get(n)]
+    missing = [n for n in ("tenant_id", "client_id") if not config.get(n)]
     if missing:
         msg = f"not set: {', '.join(missing)}"
         raise SetupError(msg)
@@ -138,17 +178,33 @@ def build_client(config: Mapping[str, Any], *, connections: int = 8) -> D365Clie
     authority = config.get("authority") or PUBLIC_AUTHORITY
     _origin("authority", authority)
     options = http_options(config, connections=connections)
-    app = EntraApp(
-        tenant_id=config["tenant_id"],
-        client_id=config["client_id"],
-        credential=reveal(config["client_secret"], "client_secret"),
-        scope=config.get("scope") or default_scope(environment),
-        authority=authority,
-    )
     return D365Client(
         base_url=f"{environment}/data",
-        credentials=BearerCredentials(EntraTokens(app, TokenHttp(options))),
+        credentials=BearerCredentials(_tokens(config, environment, authority, options)),
         options=options,
         max_lookup_rows=config.get("max_lookup_rows") or 40,
         max_url_length=config.get("max_url_length") or 6000,
     )
+
+
+def _tokens(
+    config: Mapping[str, Any], environment: str, authority: str, options: HttpOptions
+) -> Callable[[], Token]:
+    """Return what asks for tokens, as the setting authentication says. Raises SetupError."""
+    scope = config.get("scope") or default_scope(environment)
+    way = authentication(config)
+    if way.is_managed:
+        assigned = way is Authentication.USER_ASSIGNED_IDENTITY
+        return ManagedIdentityTokens(
+            client_id=config["client_id"] if assigned else "",
+            resource=scope.removesuffix("/.default"),
+            http=TokenHttp(options, local_http=True),
+        )
+    app = EntraApp(
+        tenant_id=config["tenant_id"],
+        client_id=config["client_id"],
+        credential=credential(config),
+        scope=scope,
+        authority=authority,
+    )
+    return EntraTokens(app, TokenHttp(options))

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
+
+from sandbox.d365fo.assertions import TokenRefusedError, check_assertion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sandbox.d365fo.state import D365State
     from sandbox.server import Sandbox
-
-
-class TokenRefusedError(Exception):
-    """No token: `error` is the OAuth code, `number` that of the AADSTS text."""
-
-    def __init__(self, status: int, error: str, number: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
-        self.error = error
-        self.number = number
 
 
 def create_app(sandbox: Sandbox) -> web.Application:
@@ -44,7 +37,11 @@ def create_app(sandbox: Sandbox) -> web.Application:
         except TokenRefusedError as error:
             return _refusal(sandbox, error)
 
+    async def identity(request: web.Request) -> web.Response:
+        return managed_identity_token(sandbox, request)
+
     app = web.Application()
+    app.router.add_get("/msi/token", identity)
     app.router.add_get("/{tenant}/v2.0/.well-known/openid-configuration", configuration)
     app.router.add_get("/{tenant}/.well-known/openid-configuration", configuration)
     app.router.add_post("/{tenant}/oauth2/v2.0/token", token)
@@ -74,7 +71,7 @@ def grant(sandbox: Sandbox, form: Mapping[str, str], version: int) -> dict[str, 
     if form.get("grant_type") != "client_credentials":
         text = "The app requested an unsupported grant type."
         raise TokenRefusedError(400, "unsupported_grant_type", 70003, text)
-    client_id = _check_client(state, form)
+    client_id = _check_client(sandbox, form)
     audience = _audience(sandbox.d365fo_url, form, version)
     tenant = state.directory.tenant_id
     seconds = state.switches.token_seconds
@@ -97,6 +94,29 @@ def grant(sandbox: Sandbox, form: Mapping[str, str], version: int) -> dict[str, 
     return {**answer, "access_token": token}
 
 
+def managed_identity_token(sandbox: Sandbox, request: web.Request) -> web.Response:
+    """What App Service answers to its own machine: the token of an identity assigned to it."""
+    state = sandbox.d365fo
+    directory, query = state.directory, request.query
+    if request.headers.get("X-IDENTITY-HEADER") != directory.identity_header:
+        return web.json_response({"statusCode": 401, "message": "Unauthorized"}, status=401)
+    client_id = query.get("client_id") or directory.system_identity
+    if client_id not in directory.identities:
+        text = f"No managed identity found for specified ClientId {client_id}"
+        return web.json_response({"statusCode": 400, "message": text}, status=400)
+    seconds = state.switches.token_seconds
+    token = directory.issue(
+        issuer=f"{sandbox.entra_url}/{directory.tenant_id}/",
+        audience=query.get("resource", "").lower(),
+        client_id=client_id,
+        seconds=seconds,
+    )
+    # Of the machine's clock, not the sandbox's: the library compares it with that.
+    expires_on = str(int(time.time()) + seconds)
+    answer = {"access_token": token, "expires_on": expires_on, "token_type": "Bearer"}
+    return web.json_response({**answer, "resource": query.get("resource"), "client_id": client_id})
+
+
 def _check_tenant(state: D365State, tenant: str, error: str) -> None:
     if tenant.lower() != state.directory.tenant_id.lower():
         text = (
@@ -106,7 +126,8 @@ def _check_tenant(state: D365State, tenant: str, error: str) -> None:
         raise TokenRefusedError(400, error, 90002, text)
 
 
-def _check_client(state: D365State, form: Mapping[str, str]) -> str:
+def _check_client(sandbox: Sandbox, form: Mapping[str, str]) -> str:
+    state = sandbox.d365fo
     client_id = form.get("client_id", "")
     secret = state.directory.secrets_by_client.get(client_id)
     if secret is None:
@@ -115,8 +136,14 @@ def _check_client(state: D365State, form: Mapping[str, str]) -> str:
             "happen if the application has not been installed by the administrator of the tenant."
         )
         raise TokenRefusedError(400, "unauthorized_client", 700016, text)
+    if "client_assertion" in form:
+        check_assertion(state.directory, form, client_id, sandbox.entra_url)
+        return client_id
     if "client_secret" not in form:
-        text = "The request body must contain the following parameter: 'client_secret'."
+        text = (
+            "The request body must contain the following parameter: 'client_assertion' or "
+            "'client_secret'."
+        )
         raise TokenRefusedError(401, "invalid_client", 7000216, text)
     if form["client_secret"] != secret:
         text = (

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 import jwt
 
 if TYPE_CHECKING:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
     from sandbox.clock import Clock
 
 TENANT_ID = "11111111-2222-3333-4444-555555555555"
@@ -16,6 +19,16 @@ CLIENT_ID = "99999999-8888-7777-6666-555555555555"
 UNREGISTERED_CLIENT_ID = "99999999-8888-7777-6666-000000000000"  # in the tenant, not in F&O
 CLIENT_SECRET = "entra-secret"  # noqa: S105 - of the sandbox, on loopback
 _ALGORITHM = "HS256"
+
+
+@dataclass(frozen=True)
+class FederatedCredential:
+    """An issuer whose tokens about a subject stand for an application."""
+
+    issuer: str
+    subject: str
+    key: RSAPublicKey
+    audience: str = "api://AzureADTokenExchange"
 
 
 @dataclass
@@ -28,6 +41,14 @@ class Directory:
         default_factory=lambda: dict.fromkeys((CLIENT_ID, UNREGISTERED_CLIENT_ID), CLIENT_SECRET)
     )
     registered_in_fo: set[str] = field(default_factory=lambda: {CLIENT_ID})
+    #: Certificates of applications, and issuers that vouch for them, by client id.
+    certificates: dict[str, list[x509.Certificate]] = field(default_factory=dict)
+    federated: dict[str, list[FederatedCredential]] = field(default_factory=dict)
+    #: Managed identities of the machine, what proves a request as its own, and which one is meant
+    #: where none is named.
+    identities: set[str] = field(default_factory=lambda: {CLIENT_ID})
+    identity_header: str = field(default_factory=lambda: secrets.token_hex(8))
+    system_identity: str = CLIENT_ID
     _key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     _issued: int = 0
     _revoked: int = 0  # the serial number up to which tokens are revoked
