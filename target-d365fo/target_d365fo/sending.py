@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from enum import Enum
+from typing import Any
 
 from singer_delivery.document import Document, Outcome, Status
 from singer_delivery.errors import (
@@ -41,6 +42,8 @@ REMEDY = "correct it in Dynamics or in Basware, then transfer the invoice again"
 #: Seconds between two looks at what another run may be writing, and how often it is looked at.
 PAUSE = 0.25
 LOOKS = 4
+#: How often a header that Dynamics numbers is created before its refusal is believed.
+HEADER_TRIES = 3
 
 
 class Sender:
@@ -108,11 +111,26 @@ class Sender:
         return _delivered(own.reference, "")
 
     def _header(self, document: Document, rows: InvoiceRows) -> Pending:
-        row = self._client.create(HEADERS, {**rows.header, **half_header(document.key)})
+        row = self._create_header(document, {**rows.header, **half_header(document.key)})
         if not (row.get("dataAreaId") and row.get("HeaderReference")):
             msg = "Dynamics did not say under which number it created the header"
             raise InDoubt(msg)
         return Pending(row)
+
+    def _create_header(self, document: Document, header: dict[str, Any]) -> dict[str, Any]:
+        """Create it; again where Dynamics refuses it and holds nothing that could be the cause.
+
+        A half of the same invoice that another run was writing may have been: Dynamics saw its
+        number, and now it is gone. Raises as `send` does.
+        """
+        for _ in range(HEADER_TRIES - 1):
+            try:
+                return self._client.create(HEADERS, header)
+            except BusinessRefusal:
+                if self._lookup.others(InvoiceKey.of(document)):
+                    raise
+                self._sleep(PAUSE)
+        return self._client.create(HEADERS, header)
 
     def _check_alone(self, document: Document, own: Pending) -> None:
         """Look whether another run delivers the same invoice; raises InDoubt where one does.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import threading
 from typing import Any
@@ -322,6 +323,30 @@ def test_what_was_not_replaced_yet_stays_when_the_run_dies(dynamics: Dynamics) -
     dynamics.deliver(header_reference="number_sequence")
 
     assert nets(dynamics) == [10, 40]
+
+
+@pytest.mark.parametrize("refusals", [1, 2, 3])
+def test_a_refusal_because_of_a_half_that_is_gone_is_not_believed(
+    dynamics: Dynamics, refusals: int
+) -> None:
+    """Another run's half had the number when Dynamics looked, and was withdrawn before we did."""
+    text = "Invoice number INV-1 already exists for vendor account US-0001"
+    infolog = f"Write failed for table row of type 'VendorInvoiceHeaderEntity'. Infolog: {text}."
+    error = {"code": "", "message": "An error has occurred.", "innererror": {"message": infolog}}
+    dynamics.fault(
+        "status",
+        method="POST",
+        path="VendorInvoiceHeaders",
+        status=400,
+        body=json.dumps({"error": error}),
+        headers={"Content-Type": "application/json"},
+        times=refusals,
+    )
+
+    dynamics.deliver(invoice(), header_reference="number_sequence")
+
+    assert dynamics.status(invoice()) == ("delivered" if refusals < 3 else "rejected")
+    assert len(dynamics.headers()) == (refusals < 3)
 
 
 # -- versions out of order
