@@ -54,15 +54,15 @@ def authentication(config: Mapping[str, Any]) -> Authentication:
 def credential(config: Mapping[str, Any], now: datetime | None = None) -> Credential:
     """Return what MSAL is to prove the application with. Raises SetupError.
 
-    Not for managed identities, which need nothing. `now` is aware.
+    Not for managed identities, which need nothing. What the way needs is set. `now` is aware.
     """
     match authentication(config):
         case Authentication.CLIENT_SECRET:
-            return reveal(_set(config, "client_secret"), "client_secret")
+            return reveal(config["client_secret"], "client_secret")
         case Authentication.CERTIFICATE:
             password = config.get("client_certificate_password") or ""
             return certificate_credential(
-                reveal(_set(config, "client_certificate"), "client_certificate"),
+                reveal(config["client_certificate"], "client_certificate"),
                 reveal(password, "client_certificate_password") if password else "",
                 now or datetime.now(UTC),
             )
@@ -78,14 +78,6 @@ def credential(config: Mapping[str, Any], now: datetime | None = None) -> Creden
             return {"client_assertion": TokenFile(Path(file)).read}
     msg = "a managed identity has no credential of its own"
     raise SetupError(msg)
-
-
-def _set(config: Mapping[str, Any], name: str) -> str:
-    value = config.get(name)
-    if not value:
-        msg = f"not set: {name}"
-        raise SetupError(msg)
-    return str(value)
 
 
 @dataclass(frozen=True)

@@ -131,6 +131,13 @@ CONNECTION_SETTINGS: tuple[th.Property[Any], ...] = (
 )
 
 
+#: Settings without which an application cannot prove itself.
+NEEDED = {
+    Authentication.CLIENT_SECRET: ("client_secret",),
+    Authentication.CERTIFICATE: ("client_certificate",),
+}
+
+
 def environment_url(text: str, *, allow_other_hosts: bool = False) -> str:
     """Return the origin of an environment, without path. Raises SetupError.
 
@@ -170,7 +177,8 @@ def build_client(config: Mapping[str, Any], *, connections: int = 8) -> D365Clie
 
     `connections` is the number of threads that will share it. Raises SetupError.
     """
-    missing = [n for n in ("tenant_id", "client_id") if not config.get(n)]
+    needed = ("tenant_id", "client_id", *NEEDED.get(authentication(config), ()))
+    missing = [name for name in needed if not config.get(name)]
     if missing:
         msg = f"not set: {', '.join(missing)}"
         raise SetupError(msg)

@@ -187,6 +187,8 @@ def test_about_marks_what_is_secret() -> None:
 
     assert {name for name, schema in properties.items() if schema.get("secret")} == {
         "client_secret",
+        "client_certificate",
+        "client_certificate_password",
         "ledger_url",
     }
     assert all(schema["title"] and schema["description"] for schema in properties.values())
