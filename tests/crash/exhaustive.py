@@ -290,7 +290,10 @@ def _aftermath(index: int, point: Point) -> Aftermath:
 
 
 def spread(trials: Sequence[Trial], limit: int, seed: int = 0) -> list[Trial]:
-    """Return `limit` of the trials: of every stage, process and kind of event in turn."""
+    """Return `limit` of the trials: of every stage, process and kind of event in turn.
+
+    Those of each stage and process come first, so that a small sample has them all.
+    """
     rng = random.Random(seed)
     groups: dict[tuple[str, ...], list[Trial]] = defaultdict(list)
     for trial in trials:
@@ -300,8 +303,10 @@ def spread(trials: Sequence[Trial], limit: int, seed: int = 0) -> list[Trial]:
             )
     for group in groups.values():
         rng.shuffle(group)
-    order = list(groups.values())
-    rng.shuffle(order)
+    keys = list(groups)
+    rng.shuffle(keys)
+    firsts = {key[1:3]: key for key in reversed(keys)}.values()
+    order = [groups[key] for key in dict.fromkeys((*firsts, *keys))]
     chosen: list[Trial] = []
     while len(chosen) < limit and any(order):
         chosen += [group.pop() for group in order if group]
