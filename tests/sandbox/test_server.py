@@ -170,12 +170,13 @@ def test_serve_announces_itself_and_stops_cleanly(tmp_path: Path, number: int) -
             line.partition("=")[::2] for line in (tmp_path / "env").read_text().splitlines()
         )
         base = settings["TAP_BASWARE_BASE_URL"]
-        assert f"basware  {base}\n" in announced
-        assert settings["TARGET_D365FO_CLIENT_SECRET"] == "entra-secret"
         ca_file = settings["TARGET_BASWARE_CA_FILE"]
-        assert requests.get(f"{base}/v1/vendors", verify=ca_file, timeout=5).status_code == 401
-        server.send_signal(number)
+        answer = requests.get(f"{base}/v1/vendors", verify=ca_file, timeout=5)
+        server.send_signal(number)  # before anything can fail: what still runs is waited for
         assert server.wait(timeout=10) == 0
+        assert answer.status_code == 401
+        assert f"basware  {base}\n" in announced
+        assert settings["TARGET_D365FO_CLIENT_SECRET"] == "plain:entra-secret"
         assert next(lines) == "stopped\n"
     assert not (tmp_path / "env").exists()
 
