@@ -25,7 +25,7 @@ demo: .venv/.installed  ## Run the whole pipeline against the sandbox and reconc
 test: .venv/.installed  ## Run the tests
 	$(RUN) pytest -n 2 --dist loadfile
 
-crash: .venv/.installed  ## Kill every step of a run, one after the other, and count what both systems hold (about an hour)
+crash: .venv/.installed  ## Kill every step of a run, one after the other, and count what both systems hold (about two hours)
 	$(RUN) python -m tests.crash all
 	$(RUN) python -m tests.model --steps 20000
 
