@@ -249,6 +249,8 @@ class Ledger:
             runs.register(pen.connection, run, pen.actor, pen.now)
             detail = {"plugin": run.plugin, "host": runs.machine(), **run.versions}
             pen.write([Event(Kind.STARTED, detail=detail)], self._system)
+        if self._lease:
+            self._lease.stop()
         self._lease = Lease(self._engine, run, now=self._clock)
         self._lease.start()
 
