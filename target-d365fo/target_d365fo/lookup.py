@@ -314,9 +314,9 @@ class InvoiceLookup:
 
 def _numbered(keys: Sequence[InvoiceKey], number: str) -> list[dict[str, str]]:
     """Return what invoices are looked up by under their natural keys; `number` names the field."""
-    names = ("dataAreaId", "InvoiceAccount", number)
+    fields = ("dataAreaId", "InvoiceAccount", number)
     return [
-        dict(zip(names, natural, strict=True))
+        dict(zip(fields, natural, strict=True))
         for key in keys
         for natural in ((key.legal_entity, key.vendor, key.number), *key.naturals[1:])
     ]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from singer_delivery.errors import DeliveryError
+from singer_delivery.command_line import PlainGroup
 from singer_delivery.operator.access import DEFAULT_URL, URL_VARIABLES, Desk
 from singer_delivery.operator.deciding import approve, four_eyes, requests
 from singer_delivery.operator.erasing import erase
@@ -16,15 +14,13 @@ from singer_delivery.operator.proving import anchor, verify
 from singer_delivery.operator.replaying import replay
 from singer_delivery.operator.showing import payload, show
 from singer_delivery.operator.working import claims, list_runs, release
-from singer_delivery.redaction import REDACTOR
-from singer_delivery.redaction import install as install_redaction
 
 #: They look into live systems: loading what that takes is slow, and done when they are called.
 LIVE = ("rebuild", "reconcile")
 
 
-class PlainGroup(click.Group):
-    """Prints a DeliveryError as one line and exits with 1, instead of a traceback."""
+class OperatorGroup(PlainGroup):
+    """All commands of the operator; those that look into live systems are loaded when called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
@@ -39,16 +35,8 @@ class PlainGroup(click.Group):
         found: click.Command = getattr(live_commands, cmd_name)
         return found
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run a command."""
-        install_redaction()
-        try:
-            return super().invoke(ctx)
-        except DeliveryError as error:
-            raise click.ClickException(REDACTOR.text(" ".join(str(error).split()))) from None
 
-
-@click.group(cls=PlainGroup)
+@click.group(cls=OperatorGroup)
 @click.option(
     "--ledger-url",
     envvar=URL_VARIABLES,

@@ -11,8 +11,9 @@ from typing import Any
 
 import click
 
-from singer_delivery.errors import DeliveryError, SetupError
-from singer_delivery.redaction import REDACTOR, install
+from singer_delivery.command_line import PlainGroup
+from singer_delivery.errors import SetupError
+from singer_delivery.redaction import REDACTOR
 from singer_delivery.secrets.keys import (
     PASSPHRASE_VARIABLE,
     SHORTEST_PASSPHRASE,
@@ -23,7 +24,7 @@ from singer_delivery.secrets.keys import (
     passphrase_from_environment,
 )
 from singer_delivery.secrets.private_files import MAX_BYTES
-from singer_delivery.secrets.references import REFERENCE, reveal
+from singer_delivery.secrets.references import is_reference, reveal
 from singer_delivery.secrets.vault import (
     VAULT_VARIABLE,
     Slot,
@@ -35,18 +36,6 @@ from singer_delivery.secrets.vault import (
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 KEY_FOLDER = Path("~/.config/singer-secrets")
-
-
-class PlainGroup(click.Group):
-    """Prints a DeliveryError as one line and exits with 1, instead of a traceback."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run a command."""
-        install()
-        try:
-            return super().invoke(ctx)
-        except DeliveryError as error:
-            raise click.ClickException(REDACTOR.text(" ".join(str(error).split()))) from None
 
 
 class SecretName(click.ParamType[str]):
@@ -189,7 +178,7 @@ def test(path: Path, references: tuple[str, ...]) -> None:
         references = tuple(f"vault:{name}" for name in Vault.open(path, _ask).names)
     failed = 0
     for reference in references:
-        if not REFERENCE.fullmatch(reference) or reference.startswith("plain:"):
+        if not is_reference(reference):
             click.echo("no reference (not repeated, for it may be a secret)")
             failed += 1
             continue

@@ -64,8 +64,7 @@ class KeyFile(Key):
     @classmethod
     def create(cls, path: Path) -> KeyFile:
         """Make a new key. Raises SetupError where the file exists."""
-        content = base64.b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n"
-        create_private(path, content, "key file")
+        create_private(path, f"{_new_key()}\n".encode(), "key file")
         return cls(path.absolute())
 
     @property
@@ -96,9 +95,8 @@ class KeyringKey(Key):
         if _from_keyring(KEYRING_SERVICE, name) is not None:
             msg = f"{key} is there already; it is never overwritten"
             raise SetupError(msg)
-        text = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
         try:
-            keyring.set_password(KEYRING_SERVICE, name, text)
+            keyring.set_password(KEYRING_SERVICE, name, _new_key())
         except KeyringError as error:
             raise _no_keyring(error) from None
         return key
@@ -198,6 +196,11 @@ def _no_keyring(error: KeyringError) -> SetupError:
         f"the keyring of this machine cannot be used ({type(error).__name__}): on a server "
         "without one, use a key file"
     )
+
+
+def _new_key() -> str:
+    """Return a random key in the form that `_decoded` reads."""
+    return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
 
 
 def _decoded(text: bytes, what: str) -> bytes:
