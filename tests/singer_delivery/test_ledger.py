@@ -938,7 +938,7 @@ def test_a_file_that_may_only_be_read_can_be_read_and_takes_no_intent(tmp_path: 
 def test_a_ledger_that_another_program_keeps_locked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("singer_delivery.database.SQLITE_BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("singer_delivery.engines.SQLITE_BUSY_SECONDS", 0.1)
     file = tmp_path / "ledger.db"
     with opened(f"sqlite:///{file}") as ledger, closing(sqlite3.connect(file)) as other:
         other.execute("BEGIN IMMEDIATE")

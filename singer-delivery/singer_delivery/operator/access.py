@@ -13,7 +13,8 @@ from pathlib import Path
 import sqlalchemy
 from sqlalchemy import Connection, Engine
 
-from singer_delivery.database import open_database, printable, reading, writing
+from singer_delivery.database import open_database, reading, writing
+from singer_delivery.engines import printable
 from singer_delivery.errors import LedgerError
 from singer_delivery.identity import Identity, current
 from singer_delivery.ledger import Ledger
