@@ -163,6 +163,7 @@ class _Control:
             "retransfer": sandbox.basware.retransfer,
             "forget_continuations": sandbox.basware.forget_continuations,
             "add_outcome_rule": sandbox.basware.add_outcome_rule,
+            "drop_subscriptions": sandbox.basware.notifications.drop_subscriptions,
             "revoke_basware_tokens": sandbox.basware.revoke_tokens,
             "revoke_d365fo_tokens": sandbox.d365fo.revoke_tokens,
             "post_invoice": sandbox.d365fo.post_invoice,

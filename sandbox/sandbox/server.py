@@ -16,6 +16,7 @@ from aiohttp import web
 from sandbox.basware import tokens as basware_tokens
 from sandbox.basware.app import create_app as create_basware_app
 from sandbox.basware.app import create_storage_app
+from sandbox.basware.notifications import trusting
 from sandbox.basware.state import BaswareState
 from sandbox.chaos import Chaos
 from sandbox.clock import Clock
@@ -69,6 +70,11 @@ class Sandbox:
     def ca_file(self) -> Path:
         """The certificate to trust: `verify=` of requests, REQUESTS_CA_BUNDLE, …"""
         return self._ca.ca_file
+
+    @property
+    def server_file(self) -> Path:
+        """Certificate and private key for another server on this machine, e.g. a webhook."""
+        return self._ca.server_file
 
     def url(self, origin: str) -> str:
         """`https://localhost:port` of one of `ORIGINS`, once started."""
@@ -193,6 +199,7 @@ class Sandbox:
             shutil.rmtree(self.directory)
 
     async def _serve(self) -> None:
+        await self.basware.notifications.open(trusting(str(self.ca_file)))
         for origin, app in self._apps().items():
             if origin != "control":
                 # outermost first: the journal also sees what the faults did
@@ -227,7 +234,12 @@ class Sandbox:
         files = [file for each in sockets if each and (file := each.fileno()) >= 0]
         return bool(select.select(files, [], [], 0)[0])
 
+    def settle_notifications(self) -> None:
+        """Return when every notification that is due has been sent, or given up."""
+        self._call(self.basware.notifications.settle())
+
     async def _close(self) -> None:
+        await self.basware.notifications.close()
         transports = self._transports()
         for runner in self._runners:
             await runner.cleanup()

@@ -20,6 +20,8 @@ class ThrowAwayCA:
 
     ca_file: Path
     server_context: ssl.SSLContext
+    #: Certificate and private key in one file, for other servers on this machine.
+    server_file: Path
 
 
 def make_ca(directory: Path) -> ThrowAwayCA:
@@ -30,5 +32,9 @@ def make_ca(directory: Path) -> ThrowAwayCA:
     authority.cert_pem.write_to_path(str(ca_file))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2  # both systems refuse anything older
-    authority.issue_cert(*NAMES).configure_cert(context)
-    return ThrowAwayCA(ca_file=ca_file, server_context=context)
+    certificate = authority.issue_cert(*NAMES)
+    certificate.configure_cert(context)
+    server_file = directory / "server.pem"
+    server_file.touch(mode=0o600)
+    certificate.private_key_and_cert_chain_pem.write_to_path(str(server_file))
+    return ThrowAwayCA(ca_file=ca_file, server_context=context, server_file=server_file)

@@ -50,7 +50,7 @@ class RefusedRecords(Refused):
 
 
 class BaswareErrors(ErrorTable):
-    """Basware's statuses. A PATCH merges: saying it twice changes nothing.
+    """Basware's statuses. A PATCH merges, a DELETE removes: saying it twice changes nothing.
 
     So it can always be asked again, as Basware itself advises for its 503 (reference 4.3).
     """
@@ -65,7 +65,7 @@ class BaswareErrors(ErrorTable):
 
 
 def _as_read(method: str) -> str:
-    return "GET" if method == "PATCH" else method
+    return "GET" if method in {"PATCH", "DELETE"} else method
 
 
 @dataclass(frozen=True)
@@ -190,6 +190,13 @@ class BaswareClient:
     def patch(self, path: str, body: Any, *, accept: Iterable[int] = ()) -> Receipt:
         """Merge into one record; asked again where the answer is lost. Raises as `post` does."""
         return self._write("PATCH", path, body, accept)
+
+    def delete(self, path: str, params: Mapping[str, str]) -> Any:
+        """Remove what a query names; return the answer, as JSON. Raises ApiError."""
+        try:
+            return decode_json(self.session.request("DELETE", path, params=params))
+        except AccessDenied as error:
+            raise _with_scope(error, scope(path, "delete")) from error
 
     def acknowledge_requests(self, requests: Sequence[str]) -> None:
         """Take finished requests off Basware's list of errors; one that is off already is fine.

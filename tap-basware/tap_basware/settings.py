@@ -142,4 +142,19 @@ STREAM_SETTINGS: Settings = (
     ),
 )
 
-TAP_SETTINGS: Settings = (*CONNECTION_SETTINGS, *STREAM_SETTINGS, *HTTP_SETTINGS)
+INBOX_SETTING: th.Property[Any] = th.Property(
+    "inbox_url",
+    th.StringType,
+    secret=True,
+    title="Inbox",
+    description="Database URL of the inbox that basware-webhook writes: sqlite:///path/to/inbox.db "
+    "or postgresql://user:password@host/database, or where that is kept. With it the tap reads "
+    "only the invoices noted there; the scheduled run, which reads all that wait, is without it.",
+)
+
+TAP_SETTINGS: Settings = (
+    *CONNECTION_SETTINGS,
+    *STREAM_SETTINGS,
+    INBOX_SETTING,
+    *HTTP_SETTINGS,
+)

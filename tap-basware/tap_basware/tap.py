@@ -5,10 +5,12 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any, ClassVar
 
+from singer_delivery.errors import SetupError
 from singer_delivery.tap import ApiTap
 from singer_sdk import typing as th
 
 from tap_basware.client import BaswareClient
+from tap_basware.noted import NotedDocuments
 from tap_basware.resources import BY_STATUS, OTHERS, accounting_documents
 from tap_basware.settings import TAP_SETTINGS
 from tap_basware.streams import BaswareStream
@@ -29,7 +31,14 @@ class TapBasware(ApiTap):
     def discover_streams(self) -> list[BaswareStream]:
         """Return all streams; without a catalog only the invoices are selected."""
         mode = self.config.get("accounting_documents_mode") or BY_STATUS
-        return [BaswareStream(self, r) for r in (accounting_documents(mode), *OTHERS)]
+        invoices = accounting_documents(mode)
+        others = [BaswareStream(self, resource) for resource in OTHERS]
+        if not self.config.get("inbox_url"):
+            return [BaswareStream(self, invoices), *others]
+        if mode != BY_STATUS:
+            msg = f"inbox_url and accounting_documents_mode {mode} exclude each other: unset one"
+            raise SetupError(msg)
+        return [NotedDocuments(self, invoices), *others]
 
     def check_connection(self) -> list[str]:
         """Get a token and read once per selected stream; return a line for each.

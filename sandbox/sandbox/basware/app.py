@@ -9,6 +9,7 @@ from aiohttp import web
 from sandbox.basware.errors import not_found, refused
 from sandbox.basware.exact_json import dumps
 from sandbox.basware.gate import CALL, gate, json_response, read_json
+from sandbox.basware.notifications import RefusedSubscriptionError
 from sandbox.basware.paging import HEADER, Query
 from sandbox.basware.request_status import Item
 from sandbox.basware.resources import RESOURCES, Resource, list_resource
@@ -44,6 +45,11 @@ def create_app(state: BaswareState) -> web.Application:
     routes.add_get("/v1/errorFeedbacks", api.list_feedback)
     routes.add_get("/v1/errorFeedbacks/{requestId}", api.get_feedback)
     routes.add_get("/v1/errorFeedbacks/{entityType}/{externalCode}", api.get_feedback)
+    routes.add_post("/v1/subscriptions", api.subscribe)
+    routes.add_get("/v1/subscriptions", api.list_subscriptions)
+    routes.add_delete("/v1/subscriptions", api.unsubscribe)
+    routes.add_get("/v1/tasks", api.list_tasks)
+    routes.add_get("/v1/tasks/{taskId}", api.get_task)
     for path in ("/v1/lists/{listKey}", *(f"/{resource.path}" for resource in RESOURCES)):
         routes.add_get(path, api.list_records)
         routes.add_post(path, api.post_records)
@@ -213,6 +219,39 @@ class _Api:
         with self._state.lock:
             return json_response({"errorList": feedback_with(self._state, request.match_info)})
 
+    # -- push notifications
+
+    async def subscribe(self, request: web.Request) -> web.Response:
+        body = await read_json(request)
+        if not isinstance(body, list):
+            return _invalid(request, "SCHEMA_VALIDATION_ERROR", "an array is expected")
+        try:
+            return json_response(await self._state.notifications.subscribe(body))
+        except RefusedSubscriptionError as error:
+            return _invalid(request, error.code, str(error))
+
+    async def list_subscriptions(self, request: web.Request) -> web.Response:
+        found = self._state.notifications.subscriptions(request.query)
+        return json_response({"subscriptions": found}) if found else _nothing()
+
+    async def unsubscribe(self, request: web.Request) -> web.Response:
+        missing = [
+            name for name in ("lastUpdated", "taskType", "taskSubType") if name not in request.query
+        ]
+        if missing:
+            return json_response({"message": "UnprocessableEntity"}, 422)
+        count = self._state.notifications.unsubscribe(request.query)
+        return json_response({"status": "Deleted successfully", "numberOfRecordsDeleted": count})
+
+    async def list_tasks(self, request: web.Request) -> web.Response:
+        found = self._state.notifications.tasks(request.query)
+        return json_response({"taskStatus": found}) if found else _nothing()
+
+    async def get_task(self, request: web.Request) -> web.Response:
+        wanted = request.match_info["taskId"]
+        found = [each for each in self._state.notifications.tasks({}) if each["taskId"] == wanted]
+        return json_response({"taskStatus": found}) if found else _nothing()
+
     # -- answers
 
     def _page(self, resource: Resource, page: Page) -> web.Response:
@@ -231,6 +270,19 @@ class _Api:
         if token is not None and self._state.switches.token_on_redirect:
             headers[HEADER] = token
         return web.Response(status=302, headers=headers)
+
+
+def _invalid(request: web.Request, code: str, message: str) -> web.Response:
+    """A refusal in the dialect of the subscriptions API."""
+    error = {"type": "VALIDATION", "code": code, "message": message}
+    return json_response(
+        {"requestId": request[CALL], "hasError": True, "errorMessages": [error]}, 400
+    )
+
+
+def _nothing() -> web.Response:
+    """No record, in the same dialect."""
+    return json_response({"detail": "Not Found"}, 404)
 
 
 def _paged(payload: Any, token: str | None) -> web.Response:

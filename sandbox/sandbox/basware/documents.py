@@ -68,12 +68,14 @@ class DocumentStore:
         self._schemas = schemas
         self.documents: dict[str, Document] = {}
 
-    def load(self, entity: dict[str, Any]) -> None:
+    def load(self, entity: dict[str, Any]) -> Document:
         """Store a seeded invoice; what is missing of the required fields gets its default."""
         defaults = {"processingStatus": "WaitingForTransfer", "paymentBlock": False}
         content = self._schemas.tidy(ENTITY, defaults | entity)
         given = parse_moment(content.pop("lastUpdated", ""))
-        self.documents[content["invoiceId"]] = Document(content, given or self._clock.now())
+        document = Document(content, given or self._clock.now())
+        self.documents[content["invoiceId"]] = document
+        return document
 
     def get(self, invoice_id: str) -> Document:
         """One invoice. Raises 404."""
@@ -175,7 +177,7 @@ class DocumentStore:
         self.touch(document)
         return following
 
-    def retransfer(self, invoice_id: str, changes: dict[str, Any]) -> None:
+    def retransfer(self, invoice_id: str, changes: dict[str, Any]) -> Document:
         """What P2P does when someone sends an invoice out again: changed, waiting, newly stamped.
 
         A change to None removes the field. Raises 404, ValueError for what no invoice can hold.
@@ -190,6 +192,7 @@ class DocumentStore:
             ENTITY, document.content | {"processingStatus": waiting} | changes
         )
         self.touch(document)
+        return document
 
 
 def _same_day(text: str | None, day: datetime | None) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.basware.documents import DocumentStore
 from sandbox.basware.master_data import MasterData
+from sandbox.basware.notifications import SUB_TYPES, Notifications
 from sandbox.basware.p2p import P2P
 from sandbox.basware.paging import Continuations
 from sandbox.basware.request_status import OutcomeRule, RequestLog
@@ -40,6 +41,7 @@ class BaswareState:
         self._p2p = P2P(switches)
         self.log = RequestLog(clock, switches, self._p2p)
         self.invoices = DocumentStore(clock, switches, self.schemas)
+        self.notifications = Notifications(clock, switches)
         self.desk = ResponseDesk(clock, switches, self.invoices)
         self.master_data = MasterData(clock, switches, self.schemas, self.log, self._p2p)
 
@@ -53,6 +55,7 @@ class BaswareState:
             self._p2p.clear()
             self.invoices.documents.clear()
             self.master_data.clear()
+            self.notifications.clear()
 
     def load(self, resources: dict[str, list[dict[str, Any]]]) -> None:
         """Store seeded entities by API name: accountingDocuments, vendors, lists/KEY, …
@@ -63,7 +66,7 @@ class BaswareState:
             for name, entities in resources.items():
                 if name == DOCUMENTS:
                     for entity in entities:
-                        self.invoices.load(entity)
+                        self._notify(self.invoices.load(entity))
                 else:
                     self.master_data.load(name, entities)
 
@@ -100,8 +103,14 @@ class BaswareState:
     def retransfer(self, invoice_id: str, **changes: Any) -> dict[str, Any]:
         """Someone in P2P sends the invoice out again, with `changes`; the invoice as it is now."""
         with self.lock:
-            self.invoices.retransfer(invoice_id, changes)
+            self._notify(self.invoices.retransfer(invoice_id, changes))
             return self.document(invoice_id)
+
+    def _notify(self, document: Document) -> None:
+        """Tell whoever subscribed to what waits for them (reference 6)."""
+        if document.status in SUB_TYPES:
+            invoice_id = document.content["invoiceId"]
+            self.notifications.happened("AccountingDocuments", document.status, invoice_id)
 
     def revoke_tokens(self) -> None:
         """Every access token issued so far is refused from now on."""
@@ -124,6 +133,7 @@ class BaswareState:
             "revoke_tokens": self.revoke_tokens,
             "forget_continuations": self.forget_continuations,
             "add_outcome_rule": self.add_outcome_rule,
+            "drop_subscriptions": self.notifications.drop_subscriptions,
         }
 
     def summary(self) -> dict[str, Any]:

@@ -54,6 +54,19 @@ class BaswareSwitches:
     skip_unchanged: bool = True  # an identical record settles as NotProcessed
     skip_unchanged_after_error: bool = True  # even when P2P refused it the first time
 
+    # -- push notifications (6, 10)
+    signature_form: str = "sha256=hex"  # or hex, HEX, base64, each with or without sha256=
+    connection_test_signed: bool = True
+    misspelled_task_type: bool = False  # as in the example of the specification
+    notification_lifetime: int = 86400  # seconds until its expirationTime; may be negative
+    notification_attempts: int = 3
+    notification_pause: float = 1.0  # seconds between two attempts
+    drop_percent: int = 0  # so many of the notifications are never sent
+    duplicates: int = 0  # so many times more each of them is sent
+    reorder: int = 0  # so many are held back, then sent the latest first
+    forge: bool = False  # each is preceded by one that somebody else has signed
+    drop_subscription_after: int = 0  # failed deliveries in a row; 0 = never
+
     # -- what P2P makes of a record (3.2 to 3.5): "error", "warning" (saved all the same) or "off"
     check_company_codes: bool = True  # a record of a company that P2P does not have is an Error
     p2p_company_codes: tuple[str, ...] = ()  # set up by hand; empty = those of the companies API

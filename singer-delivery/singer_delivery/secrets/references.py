@@ -62,6 +62,19 @@ def reveal(text: str, setting: str) -> str:
     return value
 
 
+def reveal_with_previous(text: str, setting: str) -> list[str]:
+    """Return the secret, and the one before it, where a vault keeps that during a rotation.
+
+    Raises SetupError with the setting's name, and never with the value.
+    """
+    values = [reveal(text, setting)]
+    kind, _, name = text.partition(":")
+    if kind == "vault" and (previous := _present_vault().previous(name)) is not None:
+        REDACTOR.add(previous)
+        values.append(previous)
+    return values
+
+
 def secret_part(value: str) -> str:
     """Return what of a value is secret: of a database URL its password, else all of it."""
     if not URL.match(value):
@@ -118,6 +131,10 @@ def _keyring(name: str) -> str:
 
 
 def _vault(name: str) -> str:
+    return _present_vault().get(name)
+
+
+def _present_vault() -> Vault:
     from singer_delivery.secrets.vault import vault_path  # noqa: PLC0415
 
     path = vault_path()
@@ -125,7 +142,7 @@ def _vault(name: str) -> str:
         version = path.stat().st_mtime_ns
     except OSError:
         version = 0
-    return _opened(path.absolute(), version).get(name)
+    return _opened(path.absolute(), version)
 
 
 @lru_cache(maxsize=4)

@@ -177,6 +177,10 @@ class Vault:
         """Return a secret's value. Raises SetupError where there is none of that name."""
         return self._secret(name).value
 
+    def previous(self, name: str) -> str | None:
+        """Return the value before the present one, if it is kept. Raises SetupError."""
+        return self._secret(name).previous
+
     def set(self, name: str, value: str) -> None:
         """Give a secret its value; the one before is kept for `back`."""
         previous = self._secrets[name].value if name in self._secrets else None

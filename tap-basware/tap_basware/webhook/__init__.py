@@ -1,0 +1,1 @@
+"""`basware-webhook`: receives Basware's notifications, and manages the subscriptions to them."""
