@@ -20,7 +20,6 @@ from sqlalchemy import (
     Connection,
     Engine,
     Index,
-    Insert,
     Integer,
     MetaData,
     String,
@@ -34,6 +33,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.sql.dml import ReturningInsert
 
 from tap_basware.crawl import stamp
 from tap_basware.notification import Notification
@@ -122,8 +122,8 @@ class Inbox:
         """Release the database."""
         self._engine.dispose()
 
-    def note(self, notifications: Sequence[Notification]) -> int:
-        """Keep notifications durably, in one transaction; return how many were not there before.
+    def note(self, notifications: Sequence[Notification]) -> list[Notification]:
+        """Keep notifications durably, in one transaction; return those not there before.
 
         One whose task id is known is left out. Raises InboxError.
         """
@@ -140,7 +140,9 @@ class Inbox:
             for each in notifications
         ]
         with self._writing() as connection:
-            return max(connection.execute(self._insert, rows).rowcount, 0)
+            new = set(connection.execute(self._insert, rows).scalars())
+        once = {each.task_id: each for each in reversed(notifications)}
+        return [each for task_id, each in once.items() if task_id in new]
 
     def after(self, position: int, *, limit: int) -> list[Noted]:
         """Return the next notifications behind a position, in order. Raises InboxError."""
@@ -205,11 +207,10 @@ def _take_turn(connection: Connection) -> None:
         connection.execute(text(f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})"))
 
 
-def _insert_new(dialect: str) -> Insert:
+def _insert_new(dialect: str) -> ReturningInsert[tuple[str]]:
     build = postgresql.insert if dialect == "postgresql" else sqlite.insert
     new = build(_NOTED).on_conflict_do_nothing(index_elements=[_NOTED.c.task_id])
-    # Nobody asks for the position: no RETURNING, one statement for any number of rows.
-    return new.inline()
+    return new.returning(_NOTED.c.task_id)
 
 
 def _identity(connection: Connection) -> str:

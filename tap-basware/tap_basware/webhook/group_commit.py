@@ -16,16 +16,17 @@ Waiting = tuple[Notification, "asyncio.Future[None]"]
 class GroupCommit:
     """Collects notifications while a transaction runs; the next one takes all of them.
 
-    `note` writes durably, and returns how many were new; `on_new` is told how many.
+    `note` writes durably, and returns those that were new; `on_noted` is told how many there were
+    and which were new.
     """
 
     def __init__(
         self,
-        note: Callable[[Sequence[Notification]], int],
-        on_new: Callable[[Sequence[Notification], int], None],
+        note: Callable[[Sequence[Notification]], Sequence[Notification]],
+        on_noted: Callable[[int, Sequence[Notification]], None],
     ) -> None:
         self._note = note
-        self._on_new = on_new
+        self._on_noted = on_noted
         self._waiting: list[Waiting] = []
         self._task: asyncio.Task[None] | None = None
         # One thread: transactions come one after the other.
@@ -58,7 +59,7 @@ class GroupCommit:
                     _settle(group, error)
                 else:
                     _settle(group, None)
-                    self._on_new(notifications, new)
+                    self._on_noted(len(group), new)
         finally:
             self._task = None
 

@@ -33,12 +33,12 @@ logger = logging.getLogger(__name__)
 #: Requests at a time; further ones get a 503.
 MOST_REQUESTS = 1000
 #: Seconds that requests under way get to end on a stop.
-LAST_REQUESTS = 10
+LAST_REQUESTS = 5
 FORGET_EVERY = timedelta(hours=1)
 PROBE_EVERY = 5.0
 
 
-@dataclass
+@dataclass(repr=False)
 class Webhook:
     """The receiver with all that belongs to it: inbox, metrics, and the run that it starts."""
 
@@ -72,11 +72,11 @@ class Webhook:
         webhook.receiver = Receiver(secrets, commit, rules, metrics)
         return webhook
 
-    def noted(self, notifications: Sequence[Notification], new: int) -> None:
+    def noted(self, count: int, new: Sequence[Notification]) -> None:
         """Count what has become durable, and start a run where there is news for one."""
-        self.metrics.noted.inc(new)
-        self.metrics.repeated.inc(len(notifications) - new)
-        if new and self.trigger and any(map(self._starts_a_run, notifications)):
+        self.metrics.noted.inc(len(new))
+        self.metrics.repeated.inc(count - len(new))
+        if self.trigger and any(map(self._starts_a_run, new)):
             self.trigger.fire()
 
     def _starts_a_run(self, notification: Notification) -> bool:
@@ -127,18 +127,23 @@ class Webhook:
 
 def serve(config: Mapping[str, Any]) -> None:
     """Serve until SIGTERM or SIGINT. Raises SetupError or InboxError before it listens."""
-    options = listening(config)
+    webhook = Webhook.open(config)
+    server = WebhookServer(webhook)
+    if config.get("metrics_port") is not None:
+        _serve_metrics(config, webhook.metrics)
+    server.run()
+
+
+def _server_config(webhook: Webhook) -> uvicorn.Config:
+    """Return the server's settings for this webhook. Raises SetupError."""
+    config = webhook.config
     path = config["path"]
     if not path.startswith("/") or "{" in path:
         msg = f"path is {path!r}: it begins with / and has no braces"
         raise SetupError(msg)
-    webhook = Webhook.open(config)
-    if config.get("metrics_port") is not None:
-        _serve_metrics(config, webhook.metrics)
-    application = webhook.receiver.application(path, webhook.living)
-    uvicorn_config = uvicorn.Config(
-        application,
-        **options,
+    found = uvicorn.Config(
+        webhook.receiver.application(path, webhook.living),
+        **_listening(config),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -147,21 +152,31 @@ def serve(config: Mapping[str, Any]) -> None:
         timeout_graceful_shutdown=LAST_REQUESTS,
     )
     try:
-        uvicorn_config.load()
+        found.load()
     except (OSError, ssl.SSLError) as error:
         msg = f"tls_certificate or tls_key cannot be used: {getattr(error, 'strerror', error)}"
         raise SetupError(msg) from None
-    _Server(uvicorn_config, path).run()
+    return found
 
 
-class _Server(uvicorn.Server):
-    """Says where it listens, once it does."""
+class WebhookServer(uvicorn.Server):
+    """Says where it listens, once it does, and ends although a client keeps its connection.
 
-    def __init__(self, config: uvicorn.Config, path: str) -> None:
-        super().__init__(config)
-        self._path = path
+    Raises SetupError, when it is made, for settings that cannot be used.
+    """
+
+    def __init__(self, webhook: Webhook) -> None:
+        super().__init__(_server_config(webhook))
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        """Let requests end, then cut what is still connected: TLS would wait for its farewell."""
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            if (transport := connection.transport) is not None:
+                transport.abort()
 
     async def startup(self, sockets: Any = None) -> None:
+        """Listen, and say where."""
         await super().startup(sockets)
         if self.should_exit:
             return
@@ -169,11 +184,10 @@ class _Server(uvicorn.Server):
         for server in self.servers:
             for each in server.sockets:
                 host, port = each.getsockname()[:2]
-                logger.info("listening at %s://%s:%d%s", scheme, host, port, self._path)
+                logger.info("listening at %s://%s:%d", scheme, host, port)
 
 
-def listening(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return where and how to listen. Raises SetupError for what would travel in the clear."""
+def _listening(config: Mapping[str, Any]) -> dict[str, Any]:
     options: dict[str, Any] = {"host": config["host"], "port": config["port"]}
     behind_proxy = bool(config["behind_proxy"])
     options["proxy_headers"] = behind_proxy
