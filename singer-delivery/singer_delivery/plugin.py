@@ -9,9 +9,11 @@ from typing import Any
 
 import click
 from singer_sdk import typing as th
+from singer_sdk.configuration._dict_config import parse_environment_config
+from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.plugin_base import PluginBase
 
-from singer_delivery.errors import DeliveryError
+from singer_delivery.errors import DeliveryError, SetupError
 from singer_delivery.http import HttpOptions
 from singer_delivery.redaction import REDACTOR
 from singer_delivery.redaction import install as install_redaction
@@ -108,6 +110,28 @@ class PlainErrors(PluginBase):
             for value in (config.get(name), os.environ.get(f"{cls._env_var_prefix}{name.upper()}")):
                 if isinstance(value, str) and not is_reference(value):
                     REDACTOR.add(secret_part(value.removeprefix("plain:")))
+
+    @classproperty
+    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805
+        """What the environment sets. Raises SetupError for a value that is none of its type."""
+        schema = cls.config_jsonschema
+        cls.append_builtin_config(schema)
+        try:
+            return parse_environment_config(schema, cls._env_var_prefix)
+        except ValueError:
+            raise cls._unreadable(schema["properties"]) from None
+
+    @classmethod
+    def _unreadable(cls, settings: Mapping[str, Any]) -> SetupError:
+        """Return the error that names the variables that cannot be read, and not their values."""
+        wrong = []
+        for name, schema in settings.items():
+            try:
+                parse_environment_config({"properties": {name: schema}}, cls._env_var_prefix)
+            except ValueError:
+                kinds = " or ".join(each for each in schema["type"] if each != "null")
+                wrong.append(f"{cls._env_var_prefix}{name.upper()} is no {kinds}")
+        return SetupError(f"the environment sets what cannot be read: {', '.join(wrong)}")
 
     @classmethod
     def get_singer_command(cls) -> click.Command:

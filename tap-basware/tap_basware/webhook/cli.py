@@ -196,7 +196,9 @@ def rotate(file: Path | None, no_test: bool) -> None:
     if kind == "vault":
         with editing(vault_path()) as vault:
             vault.forget_previous(name)
-        click.echo(f"{name}: the secret before is forgotten")
+        click.echo(
+            f"{name}: the secret before is forgotten; the receiver lets go of it in a minute"
+        )
     else:
         click.echo("now take previous_secret out of the settings, and restart the receiver")
 

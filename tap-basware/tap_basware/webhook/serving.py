@@ -36,6 +36,7 @@ MOST_REQUESTS = 1000
 LAST_REQUESTS = 5
 FORGET_EVERY = timedelta(hours=1)
 PROBE_EVERY = 5.0
+LOOK_EVERY = 60.0
 
 
 @dataclass(repr=False)
@@ -57,8 +58,8 @@ class Webhook:
         metrics = Metrics()
         trigger = None
         if config.get("run"):
-            delay, grace = float(config["run_delay_seconds"]), float(config["stop_seconds"])
-            trigger = Trigger(command_of(config["run"]), metrics, delay, grace)
+            command, delay = command_of(config["run"]), config["run_delay_seconds"]
+            trigger = Trigger(command, metrics, delay, config["stop_seconds"])
         inbox = Inbox.open(reveal(config["inbox_url"], "inbox_url"))
         rules = Rules(
             signature_format=config["signature_format"],
@@ -86,7 +87,7 @@ class Webhook:
     @asynccontextmanager
     async def living(self) -> AsyncIterator[None]:
         """Do all that goes on beside the requests, and end it in order."""
-        works = [self._keep_probing(), self._keep_forgetting()]
+        works = [self._keep_probing(), self._keep_forgetting(), self._keep_looking()]
         if self.trigger:
             works.append(self.trigger.loop())
         tasks = [asyncio.create_task(work) for work in works]
@@ -113,6 +114,12 @@ class Webhook:
                     logger.info("ready again: the inbox can be written")
                 self.receiver.ready = True
             await asyncio.sleep(PROBE_EVERY)
+
+    async def _keep_looking(self) -> None:
+        """Let go of a secret that is forgotten, although nobody uses another one."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.to_thread(self.receiver.secrets.look_again)
 
     async def _keep_forgetting(self) -> None:
         """Remove what is older than its retention."""

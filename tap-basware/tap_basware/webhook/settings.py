@@ -174,14 +174,14 @@ RECEIVER_SETTINGS: tuple[th.Property[Any], ...] = (
     ),
     th.Property(
         "run_delay_seconds",
-        th.NumberType(minimum=0),
+        th.IntegerType(minimum=0),
         default=5,
         title="Run delay",
         description="Seconds to wait for more notifications before a run starts.",
     ),
     th.Property(
         "stop_seconds",
-        th.NumberType(minimum=0),
+        th.IntegerType(minimum=0),
         default=60,
         title="Time to stop",
         description="Seconds that a run under way gets to end when the webhook is stopped.",
