@@ -12,6 +12,8 @@ import click
 import yaml
 from singer_delivery.operator.cli import main as operator
 from tap_basware.tap import TapBasware
+from tap_basware.webhook.cli import main as receiver
+from tap_basware.webhook.settings import BaswareWebhook
 from tap_d365fo.tap import TapD365FO
 from target_basware.masters import FIELDS
 from target_basware.target import TargetBasware
@@ -94,6 +96,8 @@ def _singer(name: str) -> dict[str, list[dict[str, Any]]]:
     }
     if name == "target-basware":
         plugins["extractors"] = [masters_instance()]
+    if name == "tap-basware":
+        plugins["utilities"] = [webhook()]
     return plugins
 
 
@@ -106,17 +110,31 @@ def utility() -> dict[str, Any]:
         "pip_url": " ".join(f"-e {folder}" for folder in folders),
         "executable": UTILITY,
         "settings": [dict(setting) for setting in OPERATOR_SETTINGS],
-        "commands": {
-            command: {"args": command, "description": _help(command)}
-            for command in operator.list_commands(click.Context(operator))
-        },
+        "commands": _commands(operator),
     }
 
 
-def _help(command: str) -> str:
-    found = operator.get_command(click.Context(operator), command)
-    assert found
-    return (found.help or "").strip().partition("\n")[0]
+def _commands(group: click.Group) -> dict[str, dict[str, str]]:
+    context = click.Context(group)
+    found = {name: group.get_command(context, name) for name in group.list_commands(context)}
+    return {
+        name: {"args": name, "description": (command.help or "").strip().partition("\n")[0]}
+        for name, command in found.items()
+        if command
+    }
+
+
+def webhook() -> dict[str, Any]:
+    """Return the receiver of Basware's notifications."""
+    settings = BaswareWebhook._get_about_info().settings["properties"]
+    return {
+        "name": BaswareWebhook.name,
+        "namespace": BaswareWebhook.name.replace("-", "_"),
+        "pip_url": f"-e ./{UTILITY}[postgres] -e ./tap-basware[webhook]",
+        "executable": BaswareWebhook.name,
+        "settings": [_setting(key, schema) for key, schema in sorted(settings.items())],
+        "commands": _commands(receiver),
+    }
 
 
 def masters_instance() -> dict[str, Any]:

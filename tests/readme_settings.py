@@ -24,6 +24,11 @@ PLUGINS: dict[str, Callable[[], type[PluginBase]]] = {
     "target-basware": lambda: import_module("target_basware.target").TargetBasware,
     "target-d365fo": lambda: import_module("target_d365fo.target").TargetD365FO,
 }
+#: What documents the settings of what: a README each, and the webhook's guide.
+DOCUMENTS: dict[str, Callable[[], type[PluginBase]]] = {
+    **{f"{name}/README.md": plugin for name, plugin in PLUGINS.items()},
+    "docs/webhooks.md": lambda: import_module("tap_basware.webhook.settings").BaswareWebhook,
+}
 
 
 def settings_table(plugin_class: type[PluginBase]) -> str:
@@ -61,9 +66,10 @@ def with_table(readme: str, plugin_class: type[PluginBase]) -> str:
 
 
 def assert_current(name: str) -> None:
-    """Fail when a plugin's README does not show its settings as they are."""
-    readme = (ROOT / name / "README.md").read_text(encoding="utf-8")
-    assert readme == with_table(readme, PLUGINS[name]()), "run python -m tests.readme_settings"
+    """Fail when a plugin's README, or one of `DOCUMENTS`, does not show settings as they are."""
+    document = f"{name}/README.md" if name in PLUGINS else name
+    text = (ROOT / document).read_text(encoding="utf-8")
+    assert text == with_table(text, DOCUMENTS[document]()), "run python -m tests.readme_settings"
 
 
 def _name(name: str, schema: dict[str, Any], required: bool) -> str:
@@ -95,8 +101,8 @@ def _description(schema: dict[str, Any]) -> str:
 
 def main() -> None:
     """Rewrite the tables of all READMEs that have the markers."""
-    for name, plugin_class in PLUGINS.items():
-        path = ROOT / name / "README.md"
+    for name, plugin_class in DOCUMENTS.items():
+        path = ROOT / name
         readme = path.read_text(encoding="utf-8") if path.is_file() else ""
         if BEGIN in readme:
             path.write_text(with_table(readme, plugin_class()), encoding="utf-8")

@@ -11,6 +11,8 @@ from tap_basware.resources import BY_STATUS, BY_UPDATE
 
 Settings = tuple[th.Property[Any], ...]
 
+INBOX_SETTING = "inbox_url"
+
 CONNECTION_SETTINGS: Settings = (
     th.Property(
         "region",
@@ -142,19 +144,17 @@ STREAM_SETTINGS: Settings = (
     ),
 )
 
-INBOX_SETTING: th.Property[Any] = th.Property(
-    "inbox_url",
-    th.StringType,
-    secret=True,
-    title="Inbox",
-    description="Database URL of the inbox that basware-webhook writes: sqlite:///path/to/inbox.db "
-    "or postgresql://user:password@host/database, or where that is kept. With it the tap reads "
-    "only the invoices noted there; the scheduled run, which reads all that wait, is without it.",
-)
-
 TAP_SETTINGS: Settings = (
     *CONNECTION_SETTINGS,
     *STREAM_SETTINGS,
-    INBOX_SETTING,
+    th.Property(
+        INBOX_SETTING,
+        th.StringType,
+        secret=True,
+        title="Inbox",
+        description="Database URL of the inbox that basware-webhook writes, or where that is kept. "
+        "With it the tap reads only the invoices noted there; the scheduled run, which reads all "
+        "that wait, is without it.",
+    ),
     *HTTP_SETTINGS,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -107,3 +108,24 @@ def test_discovery_needs_no_settings(main: Main, capsys: pytest.CaptureFixture[s
 def test_test_schema_writes_the_schemas(main: Main, capsys: pytest.CaptureFixture[str]) -> None:
     assert main("--test=schema") == 0
     assert len(capsys.readouterr().out.splitlines()) == 11
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("PAGE_SIZE", "many", "TAP_BASWARE_PAGE_SIZE is no integer"),
+        ("STREAM_MAPS", "{", "TAP_BASWARE_STREAM_MAPS is no object"),
+    ],
+)
+def test_a_variable_that_cannot_be_read_is_named(name: str, value: str, words: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", START, "--config=ENV"],
+        env={**os.environ, f"TAP_BASWARE_{name}": value},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr

@@ -20,6 +20,15 @@ from tap_basware.webhook.signature import ANY, FORMATS
 
 RECEIVER_SETTINGS: tuple[th.Property[Any], ...] = (
     th.Property(
+        INBOX_SETTING,
+        th.StringType,
+        default="sqlite:///basware-inbox.db",
+        secret=True,
+        title="Inbox",
+        description="Database URL of the inbox: sqlite:///path/to/inbox.db, or "
+        "postgresql://user:password@host/database for several receivers, or where that is kept.",
+    ),
+    th.Property(
         "secret",
         th.StringType,
         secret=True,
@@ -194,8 +203,6 @@ SHARED_SETTINGS: tuple[th.Property[Any], ...] = (
     *HTTP_SETTINGS,
 )
 
-DEFAULT_INBOX = "sqlite:///basware-inbox.db"
-
 
 class BaswareWebhook(PlainErrors, PluginBase):
     """The settings of the webhook."""
@@ -204,7 +211,7 @@ class BaswareWebhook(PlainErrors, PluginBase):
     package_name = "tap-basware"
     capabilities: ClassVar[list[CapabilitiesEnum]] = [PluginCapabilities.ABOUT]
     config_jsonschema: ClassVar[dict[str, Any]] = th.PropertiesList(
-        INBOX_SETTING, *RECEIVER_SETTINGS, *SHARED_SETTINGS
+        *RECEIVER_SETTINGS, *SHARED_SETTINGS
     ).to_dict()
 
     def _setup_signal_handlers(self) -> None:
@@ -216,12 +223,12 @@ def settings(file: Path | None, given: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises SetupError.
     """
-    names = {INBOX_SETTING.name, *(each.name for each in SHARED_SETTINGS)}
+    names = {INBOX_SETTING, *(each.name for each in SHARED_SETTINGS)}
     shared = {name: value for name, value in TapBasware._env_var_config.items() if name in names}
     from_file = _read(file) if file else {}
     own = BaswareWebhook._env_var_config
     explicit = {name: value for name, value in given.items() if value is not None}
-    config = {"inbox_url": DEFAULT_INBOX, **shared, **from_file, **own, **explicit}
+    config = {**shared, **from_file, **own, **explicit}
     try:
         return dict(BaswareWebhook(config=config).config)
     except ConfigValidationError as error:
