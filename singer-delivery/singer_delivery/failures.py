@@ -6,21 +6,36 @@ from typing import Any
 
 import requests
 
+from singer_delivery.bodies import TooMuch
+
+
+#: Failures that have one explanation.
+EXPLAINED: tuple[tuple[type[requests.RequestException], str], ...] = (
+    (
+        requests.exceptions.ProxyError,
+        "the proxy gives no connection; check HTTPS_PROXY and NO_PROXY",
+    ),
+    (
+        requests.ConnectTimeout,
+        "no connection within the time limit; check the address and the firewall",
+    ),
+    (requests.ReadTimeout, "no answer within the time limit"),
+)
+
 
 def describe_failure(error: requests.RequestException) -> str:
     """Return the reason of a failure without an answer, in words and without the URL's query."""
+    explained = next((words for kind, words in EXPLAINED if isinstance(error, kind)), None)
+    if explained:
+        return explained
     match error:
+        case TooMuch():
+            return str(error)
         case requests.exceptions.SSLError():
             return (
                 f"no trusted TLS connection ({_cause(error)}); check the address, "
                 "and for a private certificate authority set ca_file"
             )
-        case requests.exceptions.ProxyError():
-            return "the proxy gives no connection; check HTTPS_PROXY and NO_PROXY"
-        case requests.ConnectTimeout():
-            return "no connection within the time limit; check the address and the firewall"
-        case requests.ReadTimeout():
-            return "no answer within the time limit"
         case requests.ConnectionError() | requests.exceptions.ChunkedEncodingError():
             return f"no connection or a lost one ({_cause(error)}); check the address and network"
         case _:

@@ -14,6 +14,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 
+from singer_delivery.bodies import MIB, TooMuch, take_body
 from singer_delivery.errors import (
     AccessDenied,
     ApiError,
@@ -51,6 +52,8 @@ class HttpOptions:
     max_attempts: int = 6
     max_backoff: float = 60.0
     max_throttle_wait: float = 1800.0
+    max_response_bytes: float = 512 * MIB
+    max_response_seconds: float = 1800.0
     connections: int = 8
     ca_file: str | None = None
 
@@ -223,7 +226,7 @@ class ApiSession:
 
     def _exchange(self, call: _Call, headers: Mapping[str, str]) -> Answer:
         try:
-            return self._session.request(
+            answer = self._session.request(
                 call.method,
                 call.url,
                 params=call.params,
@@ -234,7 +237,14 @@ class ApiSession:
                 # Per request: REQUESTS_CA_BUNDLE would override the session's own setting.
                 verify=self.options.ca_file or True,
                 auth=_no_netrc,
+                stream=True,
             )
+            take_body(
+                answer,
+                most_bytes=self.options.max_response_bytes,
+                most_seconds=self.options.max_response_seconds,
+            )
+            return answer
         except _UNSENDABLE as error:
             msg = f"{call}: the request cannot be made ({type(error).__name__}): {_NOT_SENDABLE}"
             raise SetupError(msg) from None
@@ -261,7 +271,10 @@ class ApiSession:
         accept: frozenset[int],
     ) -> Action:
         if isinstance(answer, requests.RequestException):
-            return self.table.for_exception(call.method, answer)
+            action = self.table.for_exception(call.method, answer)
+            # It would be as long another time. What was written may be written all the same.
+            again = isinstance(answer, TooMuch) and action is Action.RETRY
+            return Action.REFUSE if again else action
         if answer.status_code in accept:
             return Action.ACCEPT
         return self.table.for_response(call.method, answer)
@@ -271,7 +284,11 @@ class ApiSession:
 
     def _error(self, call: _Call, answer: Answer, action: Action) -> ApiError:
         if isinstance(answer, requests.RequestException):
-            failed = {Action.RETRY: Unavailable, Action.DENY: AccessDenied}
+            failed = {
+                Action.RETRY: Unavailable,
+                Action.DENY: AccessDenied,
+                Action.REFUSE: Refused,
+            }
             return failed.get(action, InDoubt)(f"{call}: {describe_failure(answer)}")
         text = f"{call}: {answer.status_code} {self.explain(answer)}".strip()
         return self.answer_error(text, answer, action)

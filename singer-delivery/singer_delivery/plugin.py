@@ -13,6 +13,7 @@ from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.plugin_base import PluginBase
 
+from singer_delivery.bodies import MIB
 from singer_delivery.errors import DeliveryError, SetupError
 from singer_delivery.http import HttpOptions
 from singer_delivery.redaction import REDACTOR
@@ -56,6 +57,13 @@ HTTP_SETTINGS: tuple[th.Property[Any], ...] = (
         description="Seconds that one request may spend waiting because the server asked for it "
         "(Retry-After); these waits do not count as attempts.",
     ),
+    th.Property(
+        "max_response_mib",
+        th.IntegerType(minimum=1),
+        default=int(HttpOptions.max_response_bytes / MIB),
+        title="Longest answer",
+        description="MiB of one answer, after decompression, that are read at most.",
+    ),
 )
 
 
@@ -88,6 +96,8 @@ def http_options(config: Mapping[str, Any], *, connections: int = 8) -> HttpOpti
         )
         if config.get(setting) is not None
     }
+    if config.get("max_response_mib") is not None:
+        given["max_response_bytes"] = config["max_response_mib"] * MIB
     return HttpOptions(connections=connections, ca_file=config.get("ca_file") or None, **given)
 
 

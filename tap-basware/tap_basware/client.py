@@ -249,9 +249,13 @@ class BaswareClient:
         raise Unavailable(msg)
 
 
+#: No list has as many pages; one that does not end is no list.
+MAX_PAGES = 1_000_000
+
+
 @dataclass
 class PageTurn:
-    """Notices a list that goes round in circles: the same page under the same token."""
+    """Notices a list that has no end, or goes round in circles: the same page under its token."""
 
     seen: set[tuple[str, str]] = field(default_factory=set)
 
@@ -262,6 +266,9 @@ class PageTurn:
         mark = (page.token, page.digest)
         if mark in self.seen:
             msg = f"{path}: Basware hands out the same page under the same token again and again"
+            raise Refused(msg)
+        if len(self.seen) >= MAX_PAGES:
+            msg = f"{path}: the list does not end after {MAX_PAGES} pages"
             raise Refused(msg)
         self.seen.add(mark)
 

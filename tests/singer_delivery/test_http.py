@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 import ssl
@@ -18,6 +19,7 @@ import requests
 import trustme
 from hypothesis import given
 from hypothesis import strategies as st
+from requests.adapters import HTTPAdapter
 from singer_delivery.errors import (
     AccessDenied,
     ForeignOrigin,
@@ -408,13 +410,32 @@ HOSTILE = [
     "ftp://localhost:PORT/data",
     "file:///etc/passwd",
     "javascript://localhost:PORT/%0aalert(1)",
+    "http://2130706433:PORT/data",
+    "http://0x7f000001:PORT/data",
+    "http://0177.0.0.1:PORT/data",
+    "http://127.1:PORT/data",
+    "http://[::ffff:127.0.0.1]:PORT/data",
+    "http://lоcalhost:PORT/data",  # noqa: RUF001 - a Cyrillic o
+    "http://xn--lcalhost-2bh:PORT/data",
+    "http://localhost:PORT#@evil.example/data",
+    "http://localhost:PORT?@evil.example/data",
+    "http://localhost\r\nHost: evil.example:PORT/data",
+    "http:////evil.example/data",
+    "http:/\\evil.example/data",
+    "wss://localhost:PORT/data",
 ]
+#: Their authority is the server's own: what follows it is a path, whatever it looks like.
+OWN_AFTER_ALL = ("#@", "?@")
 
 
 @pytest.mark.parametrize("url", HOSTILE)
 def test_credentials_never_leave_for_another_address(
     server: ScriptedServer, session: ApiSession, url: str
 ) -> None:
+    if any(part in url for part in OWN_AFTER_ALL):
+        session.get(url.replace("PORT", str(server.port)))
+        assert len(server.requests) == 1
+        return
     with pytest.raises(ForeignOrigin, match=f"credentials for {server.url} to another") as caught:
         session.get(url.replace("PORT", str(server.port)))
     assert "evil" not in str(caught.value)
@@ -462,7 +483,7 @@ def test_as_many_connections_are_kept_as_are_used_at_once() -> None:
 
 
 def test_the_limits_that_hold_where_none_are_set() -> None:
-    assert HttpOptions() == HttpOptions(10, 120, 6, 60, 1800, 8, None)
+    assert HttpOptions() == HttpOptions(10, 120, 6, 60, 1800, 512 * 2**20, 1800, 8, None)
 
 
 @given(st.text(max_size=40))
@@ -558,6 +579,38 @@ def test_a_redirect_to_a_foreign_place_is_refused(
     assert "s3cret" not in str(caught.value)
 
 
+class Watched(HTTPAdapter):
+    """Sends nothing, and keeps what was to be sent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests: list[requests.PreparedRequest] = []
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        self.requests.append(request)
+        raise requests.ConnectionError("watched")
+
+
+@pytest.mark.parametrize("location", HOSTILE)
+def test_wherever_a_redirect_leads_no_credentials_follow(
+    server: ScriptedServer, open_session: Callable[..., ApiSession], location: str
+) -> None:
+    session = open_session(server.url, credentials=BearerCredentials(lambda: Token("t", 3600)))
+    moved = requests.Response()
+    moved.status_code, moved.url = 302, f"{server.url}/v1/documents"
+    moved.headers["Location"] = location.replace("PORT", str(server.port))
+    watched = Watched()
+    for scheme in ("http://", "https://"):
+        session._session.mount(scheme, watched)
+    with pytest.raises((ForeignOrigin, Unavailable, Refused, SetupError)):
+        session.fetch_redirect(moved)
+    for request in watched.requests:
+        assert "Authorization" not in request.headers
+        assert str(request.url).startswith(
+            ("https://", "http://localhost", "http://127", "http://[")
+        )
+
+
 def test_a_redirect_leads_to_a_read_like_any_other(
     server: ScriptedServer, session: ApiSession
 ) -> None:
@@ -595,6 +648,50 @@ def test_a_redirect_without_a_location_is_refused(
     with pytest.raises(Refused, match=r"localhost:\d+ redirects without saying where") as caught:
         session.fetch_redirect(session.get("/v1/documents"))
     assert (caught.value.status, caught.value.request_id) == (302, "r-1")
+
+
+# Long answers
+
+
+def test_an_answer_that_is_too_long_is_not_read(
+    server: ScriptedServer, open_session: Callable[..., ApiSession]
+) -> None:
+    session = open_session(server.url, options=replace(OPTIONS, max_response_bytes=1000))
+    server.play(Answer(body=b" " * 1001))
+    with pytest.raises(Refused, match=r"longer than .* MiB \(max_response_mib\)"):
+        session.get("/x")
+    assert len(server.requests) == 1
+    server.play(Answer(body=b" " * 1000))
+    assert session.get("/x").content == b" " * 1000
+
+
+def test_a_small_answer_that_swells_is_not_read(
+    server: ScriptedServer, open_session: Callable[..., ApiSession]
+) -> None:
+    session = open_session(server.url, options=replace(OPTIONS, max_response_bytes=1_000_000))
+    bomb = gzip.compress(b" " * 50_000_000)
+    assert len(bomb) < 100_000
+    server.play(Answer(body=bomb, headers={"Content-Encoding": "gzip"}))
+    with pytest.raises(Refused, match="longer than"):
+        session.get("/x")
+
+
+def test_what_a_long_answer_says_of_a_write_is_in_doubt(
+    server: ScriptedServer, open_session: Callable[..., ApiSession]
+) -> None:
+    session = open_session(server.url, options=replace(OPTIONS, max_response_bytes=1000))
+    server.play(Answer(body=b" " * 1001))
+    with pytest.raises(InDoubt, match="longer than"):
+        session.request("POST", "/x", json_body={})
+
+
+def test_an_answer_that_drips_has_an_end(
+    server: ScriptedServer, open_session: Callable[..., ApiSession]
+) -> None:
+    session = open_session(server.url, options=replace(OPTIONS, max_response_seconds=0))
+    server.play(Answer(body=b"{}"))
+    with pytest.raises(Refused, match="not complete after 0 s"):
+        session.get("/x")
 
 
 # No connection
