@@ -8,7 +8,6 @@ import requests
 
 from singer_delivery.bodies import TooMuch
 
-
 #: Failures that have one explanation.
 EXPLAINED: tuple[tuple[type[requests.RequestException], str], ...] = (
     (
