@@ -1,6 +1,6 @@
 """How many notifications a second become durable: `python -m bench.webhook [--requests N]`.
 
-A sender on 16 kept connections posts signed notifications, each as soon as the one before is
+A sender on 24 kept connections posts signed notifications, each as soon as the one before is
 answered: to a server that only reads them, and to `basware-webhook serve` with a SQLite inbox,
 every commit on disk. Sender and server share the machine. The ratio is what checking, noting and
 logging cost; a notification is answered when it is durable, so the latency includes the disk.
@@ -28,7 +28,7 @@ from tap_basware.inbox import Inbox
 from tap_basware.webhook.signature import HEADER, header_value
 
 SECRET = "bench-secret-0123456789"
-CONNECTIONS = 16
+CONNECTIONS = 24
 ROUNDS = 3
 BARE = """
 import asyncio, uvicorn
