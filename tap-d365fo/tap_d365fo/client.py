@@ -196,7 +196,8 @@ class D365Client(ApiSession):
     ) -> Iterator[Row]:
         """Yield every row that has the values of one of `keys`, with few, short requests.
 
-        `where` narrows further. Values compare as in `WantedKeys`; each row comes once.
+        `where` narrows further. Values compare as in `WantedKeys`; each row comes once, by its
+        ETag: several requests can find it, for two keys of its own or for another's wildcard.
         """
         wanted = WantedKeys(keys)
         fields = tuple(dict.fromkeys((*select, *wanted.fields))) if select else ()
@@ -207,6 +208,7 @@ class D365Client(ApiSession):
             max_rows=self.max_lookup_rows,
             max_chars=self.max_url_length - len(self.url(entity_set, options=other)),
         )
+        seen: set[str] = set()
         for text in filters:
             rows = self.read(
                 entity_set,
@@ -215,7 +217,12 @@ class D365Client(ApiSession):
                 orderby=orderby,
                 cross_company=cross_company,
             )
-            yield from filter(wanted.include, rows)
+            for row in filter(wanted.include, rows):
+                etag = row.get("@odata.etag")
+                if etag is None or etag not in seen:
+                    yield row
+                if etag is not None:
+                    seen.add(etag)
 
     def get_row(self, entity_set: str, key: Key, *, select: Sequence[str] = ()) -> Row | None:
         """Return the row with this key in any company, or None where there is none."""

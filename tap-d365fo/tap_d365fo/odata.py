@@ -155,7 +155,11 @@ def key_predicate(key: Mapping[str, Any]) -> str:
 def is_safe_in_path(key: Mapping[str, Any]) -> bool:
     """Tell whether a key can be sent in the path of a URL; otherwise ask with a filter."""
     texts = [value for value in key.values() if isinstance(value, str)]
-    return not any(UNSAFE_IN_PATH & set(text) or text.strip(" .") != text for text in texts)
+    return not any(
+        # Servers refuse control characters in a path, or take what follows them for something else.
+        UNSAFE_IN_PATH & set(text) or text.strip(" .") != text or not text.isprintable()
+        for text in texts
+    )
 
 
 def query_string(options: Mapping[str, str | Sequence[str]]) -> str:

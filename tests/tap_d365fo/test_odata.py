@@ -82,6 +82,8 @@ def test_a_key_predicate_decodes_to_its_literals(text: str) -> None:
         ("A*", False),
         ("a&b", False),
         (".", False),
+        ("a\nb", False),
+        ("a\u200bb", False),
     ],
 )
 def test_keys_that_a_gateway_would_refuse_are_told_apart(value: str, safe: bool) -> None:
