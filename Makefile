@@ -3,7 +3,7 @@ PYTHON ?= python3
 UV := .uv/bin/uv
 RUN := $(UV) run --no-sync
 
-.PHONY: help install demo test crash mutants lint format types docs clean
+.PHONY: help install demo test crash mutants audit sbom lint format types docs clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -31,6 +31,15 @@ crash: .venv/.installed  ## Kill every step of a run, one after the other, and c
 
 mutants: .venv/.installed  ## Break the delivery and its ledger in every place, and name what no test notices (hours)
 	$(UV) run --frozen --all-packages --all-extras --group mutants python -m tests.mutants
+
+audit: $(UV)  ## Look all dependencies up in the databases of known vulnerabilities
+	$(UV) export --frozen --quiet --all-packages --all-extras --no-emit-workspace --output-file .audit.txt
+	$(UV) run --frozen --isolated --only-group supply-chain pip-audit --strict --require-hashes --disable-pip -r .audit.txt
+
+sbom: $(UV)  ## Write sbom.cdx.json: every package that an installation has, with licence and origin (CycloneDX)
+	UV_PROJECT_ENVIRONMENT=.sbom $(UV) sync --frozen --quiet --all-packages --all-extras --no-dev
+	$(UV) run --frozen --isolated --only-group supply-chain cyclonedx-py environment .sbom/bin/python --output-reproducible --output-file sbom.cdx.json
+	rm -rf .sbom
 
 lint: .venv/.installed  ## Check style
 	$(RUN) ruff format --check .
