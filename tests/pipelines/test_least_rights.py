@@ -74,10 +74,8 @@ def all_used(sandbox: Sandbox, meltano: Meltano) -> Rights:
     numbered = {"TARGET_D365FO_HEADER_REFERENCE": "number_sequence"}
     more = [accounting_document(number=f"NUMBERED-{number}") for number in range(2)]
     sandbox.basware.load({"accountingDocuments": more})
-    meltano.run("run", "tap-basware", "target-d365fo", **numbered)
     # A changed one takes the place of its draft.
     sandbox.basware.retransfer(documents[0]["invoiceId"], text1="changed")
-    sandbox.basware.retransfer(more[0]["invoiceId"], text1="changed")
     meltano.run("run", "invoices", **numbered)
     for header in sandbox.d365fo.rows("VendorInvoiceHeaders"):
         voucher = sandbox.d365fo.post_invoice(header["dataAreaId"], header["HeaderReference"])
