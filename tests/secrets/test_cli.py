@@ -87,6 +87,13 @@ def test_rotating_makes_no_new_secret() -> None:
     assert "has no secret 'bsware'" in say("rotate", "bsware", stdin=VALUE, code=1).output
 
 
+def test_a_random_secret() -> None:
+    said = say("set", "--random", "webhook").output
+    assert len(value("webhook")) == 64
+    assert value("webhook") not in said
+    assert "has a secret 'webhook' already" in say("set", "--random", "webhook", code=1).output
+
+
 def test_deleting() -> None:
     say("set", "basware", stdin=VALUE)
     say("delete", "basware")

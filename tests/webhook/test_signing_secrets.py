@@ -41,7 +41,7 @@ def test_a_previous_secret_may_be_set_by_hand() -> None:
 
 
 def test_without_a_secret_there_is_no_webhook() -> None:
-    with pytest.raises(SetupError, match="new-secret"):
+    with pytest.raises(SetupError, match="set --random"):
         secrets_of({})
 
 

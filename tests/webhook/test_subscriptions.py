@@ -222,13 +222,6 @@ def test_nothing_to_rotate(command: Command) -> None:
     assert "subscribe first" in command("rotate", fails=True).output
 
 
-def test_a_new_secret(command: Command, vault: Path) -> None:
-    assert "vault:another" in command("new-secret", "another").output
-    with editing(vault) as opened:
-        assert len(opened.get("another")) == 64
-    assert "already" in command("new-secret", "another", fails=True).output
-
-
 @pytest.mark.parametrize(
     ("setting", "value", "words"),
     [

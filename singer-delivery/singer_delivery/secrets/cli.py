@@ -30,6 +30,7 @@ from singer_delivery.secrets.vault import (
     Slot,
     Vault,
     editing,
+    random_secret,
     vault_lock,
     vault_path,
 )
@@ -100,15 +101,19 @@ def init(path: Path, key_file: Path | None, keyring: str | None, passphrase: boo
 
 @main.command("set")
 @click.argument("name", type=SecretName())
+@click.option("--random", "drawn", is_flag=True, help="A random value, for a name that is new.")
 @click.pass_obj
-def set_secret(path: Path, name: str) -> None:
+def set_secret(path: Path, name: str, drawn: bool) -> None:
     """Give a secret its value, which is asked for, or read from standard input."""
-    value = _asked(f"Value of {name}")
+    value = random_secret() if drawn else _asked(f"Value of {name}")
     if not path.exists():
         with vault_lock(path):
             _say_created(*_create(path, None, None, False))
     with editing(path, _ask) as vault:
         known = name in vault.names
+        if known and drawn:
+            msg = f"the vault has a secret {name!r} already, which somebody else may know as well"
+            raise SetupError(msg)
         vault.set(name, value)
     click.echo(f"{name} {'has a new value' if known else 'is kept'}: use it as vault:{name}")
 

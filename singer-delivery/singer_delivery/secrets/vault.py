@@ -289,6 +289,11 @@ def vault_lock(path: Path) -> Iterator[None]:
         raise SetupError(msg) from None
 
 
+def random_secret() -> str:
+    """Return a new secret: 64 letters, digits, hyphens and underscores, of 384 random bits."""
+    return secrets.token_urlsafe(48)
+
+
 def _parsed(content: bytes, what: str) -> tuple[tuple[Slot, ...], bytes, bytes]:
     try:
         file = json.loads(content)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 import signal
 import sys
 import time
@@ -15,7 +14,7 @@ import click
 from singer_delivery.command_line import PlainGroup
 from singer_delivery.errors import SetupError
 from singer_delivery.secrets.references import reveal
-from singer_delivery.secrets.vault import editing, vault_path
+from singer_delivery.secrets.vault import editing, random_secret, vault_path
 
 from tap_basware.client import BaswareClient
 from tap_basware.inbox import Inbox
@@ -32,8 +31,6 @@ from tap_basware.webhook.subscriptions import (
     swept_along,
 )
 
-#: Characters' worth of randomness in a new secret.
-SECRET_BYTES = 48
 #: How often a rotation tries whether the receiver has the new secret.
 TRIES = 10
 
@@ -183,7 +180,7 @@ def rotate(file: Path | None, no_test: bool) -> None:
     if kind == "vault":
         with editing(vault_path()) as vault:
             if vault.previous(name) is None:
-                vault.set(name, secrets.token_urlsafe(SECRET_BYTES))
+                vault.set(name, random_secret())
                 click.echo(f"{name}: a new secret; the one before is accepted as well")
             else:
                 click.echo(f"{name}: going on with the rotation that was not finished")
@@ -226,19 +223,6 @@ def check(file: Path | None, no_test: bool) -> None:
             click.echo(f"{url} answers")
     if wrong:
         raise Wrong("\n".join(wrong))
-
-
-@main.command("new-secret")
-@click.argument("name")
-@click.pass_obj
-def new_secret(_file: Path | None, name: str) -> None:
-    """Make a random secret in the vault, under a name that is not in use."""
-    with editing(vault_path()) as vault:
-        if name in vault.names:
-            msg = f"the vault has a secret {name!r} already; `rotate` changes it"
-            raise SetupError(msg)
-        vault.set(name, secrets.token_urlsafe(SECRET_BYTES))
-    click.echo(f"{name} is kept: set secret to vault:{name}")
 
 
 def _verdict(found: Comparison, since: Mapping[Kind, str]) -> list[str]:

@@ -20,7 +20,7 @@ def secrets_of(config: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the secrets of the settings, the present one first. Raises SetupError."""
     if not config.get("secret"):
         msg = (
-            "secret is not set: make one with `basware-webhook new-secret <name>`, and set "
+            "secret is not set: make one with `singer-secrets set --random <name>`, and set "
             "secret to vault:<name>"
         )
         raise SetupError(msg)
