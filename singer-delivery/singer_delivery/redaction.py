@@ -26,6 +26,15 @@ SECRET_FORMS = re.compile(
     r"|(?<=[Bb]asic )[A-Za-z0-9+/=]{8,}"
     r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
 )
+#: What is named as a secret: in forms and query strings, and in JSON.
+SECRET_NAMES = (
+    "client_secret|client_assertion|access_token|refresh_token|id_token|password|passphrase"
+    "|api_?key|webhookAuthenticationToken|sig"
+)
+NAMED_SECRET = re.compile(
+    rf"(\b(?:{SECRET_NAMES})=)[^\s&\"',;]+|(\b(?:{SECRET_NAMES})[\"']\s*:\s*[\"'])[^\"']+",
+    re.IGNORECASE,
+)
 #: Countries with an IBAN (ISO 13616 registry).
 IBAN_COUNTRIES = (
     "AD AE AL AT AZ BA BE BG BH BI BR BY CH CR CY CZ DE DJ DK DO EE EG ES FI FK FO FR GB GE GI GL "
@@ -86,7 +95,9 @@ class Redactor:
         """Return a text without secrets and bank accounts."""
         if self._pattern is not None:
             text = self._pattern.sub(MASK, text)
-        return mask_ibans(SECRET_FORMS.sub(MASK, text))
+        text = SECRET_FORMS.sub(MASK, text)
+        text = NAMED_SECRET.sub(lambda found: f"{found[1] or found[2]}{MASK}", text)
+        return mask_ibans(text)
 
 
 REDACTOR = Redactor()

@@ -35,6 +35,8 @@ Row = dict[str, Any]
 
 #: Without it F&O silently shows the service user's default company alone.
 ALL_COMPANIES = {"cross-company": "true"}
+#: No read has as many pages; one that does not end is none.
+MAX_PAGES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,9 @@ class D365Client(ApiSession):
         while url:
             if url in seen:
                 msg = f"{self.environment} leads in a circle through the pages of {entity_set}"
+                raise Refused(msg)
+            if len(seen) >= MAX_PAGES:
+                msg = f"{entity_set} of {self.environment} does not end after {MAX_PAGES} pages"
                 raise Refused(msg)
             seen.add(url)
             body = self._page_body(entity_set, url)

@@ -90,6 +90,14 @@ def test_short_words_are_left_alone(redactor: Redactor, short: str) -> None:
         ("sqlite:////var/ledger.db", "sqlite:////var/ledger.db"),
         ("https://api.basware.com:443/v1/tokens", "https://api.basware.com:443/v1/tokens"),
         ("paid to DE89370400440532013000.", "paid to …3000."),
+        ("client_secret=abc&scope=x", f"client_secret={MASK}&scope=x"),
+        ("GET /blob?se=1&sig=a%2Fb&sv=2", f"GET /blob?se=1&sig={MASK}&sv=2"),
+        ("{'Password': 'a b', 'user': 'c'}", f"{{'Password': '{MASK}', 'user': 'c'}}"),
+        ('{"access_token": "abc", "x": 1}', f'{{"access_token": "{MASK}", "x": 1}}'),
+        ('"webhookAuthenticationToken":"a"', f'"webhookAuthenticationToken":"{MASK}"'),
+        ("client_secret: it is not set", "client_secret: it is not set"),
+        ("the password is wrong", "the password is wrong"),
+        ("design=modern", "design=modern"),
     ],
 )
 def test_what_looks_like_a_secret_is_hidden(redactor: Redactor, text: str, shown: str) -> None:

@@ -159,3 +159,13 @@ def test_pages_that_go_round_in_circles_are_noticed() -> None:
     turned.check("a", Page([], "token", digest="2"))
     with pytest.raises(Refused, match="again and again"):
         turned.check("a", Page([], "token", digest="1"))
+
+
+def test_pages_without_end_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tap_basware.client.MAX_PAGES", 3)
+    turned = PageTurn()
+    for number in range(3):
+        turned.check("a", Page([], f"token-{number}", digest="1"))
+    with pytest.raises(Refused, match="does not end after 3 pages"):
+        turned.check("a", Page([], "token-3", digest="1"))
+    turned.check("a", Page([], None, digest="1"))

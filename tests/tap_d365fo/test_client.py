@@ -74,6 +74,18 @@ def test_pages_that_lead_in_a_circle_end(client: D365Client, environment: Sandbo
         list(client.read("VendorsV3"))
 
 
+def test_pages_without_end_end(
+    client: D365Client, environment: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tap_d365fo.client.MAX_PAGES", 3)
+    for number in range(5):
+        page = page_of(following=client.url(f"VendorsV3?$skiptoken={number}"))
+        environment.faults.add(Fault("d365fo", "status", status=200, body=page))
+
+    with pytest.raises(Refused, match="does not end after 3 pages"):
+        list(client.read("VendorsV3"))
+
+
 @pytest.mark.parametrize("body", ["<html>sign in</html>", "[]", '{"value": 1}'])
 def test_something_else_than_a_page_is_said(
     client: D365Client, environment: Sandbox, body: str
