@@ -27,12 +27,22 @@ SECRET_FORMS = re.compile(
     r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
 )
 #: What is named as a secret: in forms and query strings, and in JSON.
-SECRET_NAMES = (
-    "client_secret|client_assertion|access_token|refresh_token|id_token|password|passphrase"
-    "|api_?key|webhookAuthenticationToken|sig"
+NAMES = "|".join(
+    (
+        "client_secret",
+        "client_assertion",
+        "access_token",
+        "refresh_token",
+        "id_token",
+        "password",
+        "passphrase",
+        "api_?key",
+        "webhookAuthenticationToken",
+        "sig",
+    )
 )
 NAMED_SECRET = re.compile(
-    rf"(\b(?:{SECRET_NAMES})=)[^\s&\"',;]+|(\b(?:{SECRET_NAMES})[\"']\s*:\s*[\"'])[^\"']+",
+    rf"(\b(?:{NAMES})=)[^\s&\"',;]+|(\b(?:{NAMES})[\"']\s*:\s*[\"'])[^\"']+",
     re.IGNORECASE,
 )
 #: Countries with an IBAN (ISO 13616 registry).
