@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from sandbox.faults import Fault
 from sandbox.server import Sandbox
 from singer_delivery.secrets.keys import KeyFile
 from singer_delivery.secrets.vault import VAULT_VARIABLE, Vault, editing
@@ -202,6 +203,33 @@ def test_a_rotation_that_was_cut_short_goes_on(
     with editing(vault) as opened:
         opened.set("hook", "the new one of a rotation that died")
     approve(sandbox, "signed-with-the-old-one")  # accepted meanwhile
+    assert "going on" in command("rotate").output
+    approve(sandbox, "signed-with-the-new-one")
+    assert server.documents() == ["signed-with-the-old-one", "signed-with-the-new-one"]
+
+
+def test_an_answer_that_is_lost_is_asked_for_again(
+    sandbox: Sandbox, server: Server, command: Command
+) -> None:
+    lost = Fault("basware", "reset_after", method="POST", path="subscriptions", times=2)
+    sandbox.faults.add(lost)
+    assert "subscribed" in command("subscribe").output
+    assert kinds_at_basware(sandbox) == {KIND: server.url}
+
+
+def test_a_rotation_whose_answers_are_lost_forgets_nothing(
+    sandbox: Sandbox, server: Server, command: Command, vault: Path
+) -> None:
+    command("subscribe")
+    sandbox.faults.add(
+        Fault("basware", "status", method="POST", path="subscriptions", status=504, times=-1)
+    )
+    command("rotate", fails=True)
+    with editing(vault) as opened:
+        assert opened.previous("hook") == SECRET
+    approve(sandbox, "signed-with-the-old-one")
+    assert server.documents() == ["signed-with-the-old-one"]
+    sandbox.faults.clear()
     assert "going on" in command("rotate").output
     approve(sandbox, "signed-with-the-new-one")
     assert server.documents() == ["signed-with-the-old-one", "signed-with-the-new-one"]

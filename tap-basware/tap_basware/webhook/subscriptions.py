@@ -16,6 +16,8 @@ SCOPES = ("subscriptions.read", "subscriptions.write", "subscriptions.delete")
 ALL = "All"
 #: Before any subscription was made: a deletion has to name a time after which they were.
 EVER = "0001-01-01T00:00:00Z"
+#: How often a subscription is said whose answer is lost.
+TRIES = 3
 #: What Basware takes where no sub type is named.
 DEFAULT_SUB_TYPES = {"RequestStatus": "Error"}
 
@@ -57,7 +59,8 @@ class Subscriptions:
         """Subscribe, or change what there is of these kinds.
 
         Basware first sends a connection test to the address and refuses one that does not answer.
-        Whether a lost answer meant yes is for `listed` to tell. Raises ApiError.
+        Saying it again changes nothing, so it is said again where the answer is lost. Raises
+        ApiError; after InDoubt the secret may be the old one or the new one.
         """
         body = [
             {
@@ -69,10 +72,14 @@ class Subscriptions:
             }
             for task_type, sub_type in kinds
         ]
-        try:
-            self._client.post(PATH, body)
-        except InDoubt:
-            return
+        for tries_left in range(TRIES - 1, -1, -1):
+            try:
+                self._client.post(PATH, body)
+            except InDoubt:
+                if not tries_left:
+                    raise
+            else:
+                return
 
     def delete(self, kind: Kind) -> int:
         """Remove what Basware counts to a kind; return how many, -1 if it does not say.
