@@ -125,20 +125,27 @@ def live_opener(name: str, default: str = "") -> Opener:
 
     `default` (`package.module:function`) serves where no entry point is registered.
     """
-    found = next(iter(entry_points(group=GROUP, name=name)), None)
+    opener: Opener = offered(GROUP, name, default)
+    return opener
+
+
+def offered(group: str, name: str, default: str = "") -> Any:
+    """Return what a plugin offers under an entry point. Raises SetupError.
+
+    `default` (`package.module:function`) serves where none is registered.
+    """
+    found = next(iter(entry_points(group=group, name=name)), None)
     try:
         if found is not None:
-            opener: Opener = found.load()
-            return opener
+            return found.load()
         module, _, function = default.partition(":")
-        opener = getattr(importlib.import_module(module), function)
+        return getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError, ValueError) as error:
         msg = (
             f"nothing here can look into {name} ({type(error).__name__}): install target-{name} "
             "in the same environment as singer-delivery"
         )
         raise SetupError(msg) from None
-    return opener
 
 
 def configured(plugin: type[Plugin], config: Mapping[str, Any]) -> Plugin:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import click
 
 from singer_delivery.command_line import PlainGroup
@@ -16,7 +18,11 @@ from singer_delivery.operator.showing import payload, show
 from singer_delivery.operator.working import claims, list_runs, release
 
 #: They look into live systems: loading what that takes is slow, and done when they are called.
-LIVE = ("rebuild", "reconcile")
+LIVE = {
+    "doctor": "doctor_command",
+    "rebuild": "live_commands",
+    "reconcile": "live_commands",
+}
 
 
 class OperatorGroup(PlainGroup):
@@ -30,9 +36,8 @@ class OperatorGroup(PlainGroup):
         """Return a command."""
         if cmd_name not in LIVE:
             return super().get_command(ctx, cmd_name)
-        from singer_delivery.operator import live_commands  # noqa: PLC0415
-
-        found: click.Command = getattr(live_commands, cmd_name)
+        module = importlib.import_module(f"singer_delivery.operator.{LIVE[cmd_name]}")
+        found: click.Command = getattr(module, cmd_name)
         return found
 
 

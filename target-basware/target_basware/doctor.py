@@ -1,0 +1,153 @@
+"""What a Basware tenant has to have before invoices leave it, looked at without writing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from singer_delivery.errors import DeliveryError
+from singer_delivery.examination import Finding, Verdict, look, skew
+from singer_delivery.live import configured
+from tap_basware.client import BaswareClient, Record
+
+from target_basware.resources import LISTS, RESOURCES
+from target_basware.target import ACKNOWLEDGING, CONFIRMING, SCOPES, TargetBasware
+
+DOCUMENTS = "v1/accountingDocuments"
+WAITING = "WaitingForTransfer"
+ASK = "Ask Basware to grant it to the API client"
+STATUS = (
+    "Ask Basware to enable accountingDocuments/status: payments of invoices that the ledger does "
+    "not know are looked up by it"
+)
+MAP = "Add them to mapping.yml, or rejections name them when an invoice needs one"
+
+
+def examine(config: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield what is found, in the order in which to put it right; later looks build on earlier.
+
+    Empty settings: those of the environment. Raises SetupError.
+    """
+    target = configured(TargetBasware, config)
+    client = target.client_for(*SCOPES)
+    reached = look("connection", lambda: f"{target.system} answers, {_first(client)}")
+    yield reached
+    if reached.verdict is Verdict.WRONG:
+        return
+    yield _clock(client)
+    yield from _scopes(target)
+    yield _status(client)
+    if target.config.get("mapping_file"):
+        yield from _mapping(target)
+
+
+def _waiting(client: BaswareClient) -> list[Record]:
+    params = {"ProcessingStatus": WAITING, "pageSize": "1"}
+    return client.page(DOCUMENTS, params, "accountingDocuments").records
+
+
+def _first(client: BaswareClient) -> str:
+    return "invoices wait for transfer" if _waiting(client) else "no invoice waits at the moment"
+
+
+def _clock(client: BaswareClient) -> Finding:
+    page = client.page(DOCUMENTS, {"pageSize": "1"}, "accountingDocuments")
+    served = page.served_at or datetime.now(UTC)
+    return skew((served - datetime.now(UTC)).total_seconds())
+
+
+def _scopes(target: TargetBasware) -> Iterator[Finding]:
+    """Ask for a token with each scope alone: that reads nothing and writes nothing."""
+    kept = {
+        CONFIRMING: target.config["confirm_request_status"],
+        ACKNOWLEDGING: target.config["acknowledge_errors"],
+    }
+    for scope, wanted in kept.items():
+        if wanted:
+            yield _scope(target, scope, Verdict.WARNING)
+    masters = dict.fromkeys(
+        [*(each.write_scope for each in RESOURCES.values()), f"{LISTS[:-1]}.write"]
+    )
+    missing = [each for each in masters if _scope(target, each).verdict is not Verdict.FINE]
+    if not missing:
+        yield Finding("scopes of masters", Verdict.FINE, "all are granted")
+        return
+    says = f"not granted: {', '.join(missing)}"
+    remedy = f"{ASK}, as far as your mapping sends these kinds of master data"
+    yield Finding("scopes of masters", Verdict.WARNING, says, remedy)
+
+
+def _scope(target: TargetBasware, scope: str, missing: Verdict = Verdict.WARNING) -> Finding:
+    about = f"scope {scope}"
+    credentials = target.client_for(scope).session.credentials
+    try:
+        if credentials is not None:
+            credentials.header()
+    except DeliveryError as error:
+        return Finding(about, missing, str(error), ASK)
+    return Finding(about, Verdict.FINE, "granted")
+
+
+def _status(client: BaswareClient) -> Finding:
+    """Look one waiting invoice up by its number, as payments do."""
+    about = "look-up of invoices"
+    waiting = _waiting(client)
+    if not waiting or not waiting[0].get("invoiceNumber"):
+        says = "no invoice waits that could be looked up; run this again when one does"
+        return Finding(about, Verdict.UNKNOWN, says)
+    invoice = waiting[0]
+    params = {
+        "companyCode": str(invoice.get("companyCode", "")),
+        "invoiceNumber": str(invoice["invoiceNumber"]),
+        "invoiceDate": str(invoice.get("invoiceDate", ""))[:10],
+    }
+    try:
+        found = client.page(f"{DOCUMENTS}/status", params, "accountingDocuments").records
+    except DeliveryError as error:
+        return Finding(about, Verdict.WARNING, str(error), STATUS)
+    if found:
+        return Finding(about, Verdict.FINE, "accountingDocuments/status finds a waiting invoice")
+    return Finding(about, Verdict.WARNING, "accountingDocuments/status finds nothing", STATUS)
+
+
+def _mapping(target: TargetBasware) -> Iterator[Finding]:
+    """Compare what Basware has with what the mapping knows."""
+    mapped = look("mapping", lambda: f"companies {', '.join(target.mapping.companies)} are mapped")
+    yield mapped
+    if mapped.verdict is not Verdict.FINE:
+        return
+    mapping = target.mapping
+    entities = [mapping.for_legal_entity(name) for name in mapping.legal_entities]
+    known = {
+        "companies": ("companyCode", set(mapping.companies)),
+        "taxCodes": ("taxCode", {code for each in entities for code in each.tax_codes}),
+        "paymentTerms": (
+            "paymentTermCode",
+            {code for each in entities for code in each.payment_terms},
+        ),
+    }
+    for api, (field, codes) in known.items():
+        yield _unmapped(target, api, field, codes)
+
+
+def _unmapped(target: TargetBasware, api: str, field: str, codes: set[str]) -> Finding:
+    about = f"mapping of {api}"
+    scope = f"{api}.read"
+    if _scope(target, scope).verdict is not Verdict.FINE:
+        says = f"cannot be compared without the scope {scope}, which only this look needs"
+        return Finding(about, Verdict.UNKNOWN, says)
+    try:
+        pages = target.client_for(scope).pages(f"v1/{api}", {"pageSize": "500"}, api)
+        there = {
+            str(record[field])
+            for page in pages
+            for record in page.records
+            if record.get(field) and record.get("active") is not False
+        }
+    except DeliveryError as error:
+        return Finding(about, Verdict.UNKNOWN, str(error))
+    unmapped = sorted(there - codes)
+    if unmapped:
+        return Finding(about, Verdict.WARNING, f"not in the mapping: {', '.join(unmapped)}", MAP)
+    return Finding(about, Verdict.FINE, f"all {len(there)} that Basware has are mapped")

@@ -1,0 +1,236 @@
+"""What a Dynamics environment has to have before invoices arrive, looked at without writing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from ap_mapping.entity import EntityMapping
+from ap_mapping.mapping import Mapping as ApMapping
+from singer_delivery.errors import AccessDenied, DeliveryError, Refused
+from singer_delivery.examination import Finding, Verdict, look, skew
+from singer_delivery.live import configured
+from tap_d365fo.client import D365Client
+from tap_d365fo.connection import check_connection
+from tap_d365fo.dimensions import WHERE
+
+from target_d365fo.target import TargetD365FO
+
+#: What each flow reads. Those behind the dimensions are as many as there are dimensions.
+READ_BY: Mapping[str, tuple[str, ...]] = {
+    "invoices": (
+        "Companies",
+        "VendorInvoiceHeaders",
+        "VendorInvoiceLines",
+        "VendInvoiceJourBiEntities",
+        "DimensionIntegrationFormats",
+        "DimensionParameters",
+    ),
+    "payments": ("VendTransBiEntities", "VendSettlementBiEntities", "VendInvoiceJourBiEntities"),
+    "masters": (
+        "LegalEntities",
+        "Ledgers",
+        "ExchangeRates",
+        "PaymentTerms",
+        "CashDiscounts",
+        "TaxGroupDatas",
+        "TaxItemGroups",
+        "TaxCodes",
+        "TaxCodeValuesV2",
+        "TaxGroups",
+        "TaxItemGroupHeadings",
+        "MainAccounts",
+        "DimensionAttributes",
+        "FinancialDimensionValues",
+        "VendorsV3",
+        "VendorBankAccounts",
+        "PurchaseOrderHeadersV2",
+        "PurchaseOrderLinesV2",
+        "ProductReceiptLinesV2",
+        "VendTableBiEntities",
+        "PurchTableBiEntities",
+        "PurchLineBiEntities",
+    ),
+}
+ROLE = (
+    "System administration > Security > Security configuration: give the role of the application's "
+    "user a privilege with read permission on these data entities (docs/security.md)"
+)
+PARAMETERS = (
+    "Accounts payable > Setup > Accounts payable parameters > Invoice: set 'Check the invoice "
+    "number used' to 'Reject duplicate'"
+)
+NUMBERS = (
+    "Accounts payable > Setup > Accounts payable parameters > Number sequences > vendor invoice "
+    "reference: allow user changes to a lower and to a higher number; else set header_reference to "
+    "number_sequence"
+)
+#: Policy (enum ReuseVoucher) -> what it means for an invoice that somebody enters by hand as well.
+POLICIES: Mapping[str, tuple[Verdict, str]] = {
+    "NoDuplicate": (Verdict.FINE, "rejects a number that was used"),
+    "NoDuplicateInYear": (Verdict.WARNING, "rejects a used number within a fiscal year only"),
+    "WarnDuplicate": (Verdict.WARNING, "only warns of a number that was used"),
+    "AcceptDuplicate": (Verdict.WARNING, "accepts a number that was used"),
+}
+
+
+def examine(config: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield what is found, in the order in which to put it right; later looks build on earlier.
+
+    Empty settings: those of the environment. Raises SetupError.
+    """
+    target = configured(TargetD365FO, config)
+    client = target.client
+    reached = look("connection", lambda: check_connection(client))
+    yield reached
+    if reached.verdict is Verdict.WRONG:
+        return
+    yield skew((client.now() - datetime.now(UTC)).total_seconds())
+    for flow, names in READ_BY.items():
+        yield _readable(client, flow, names)
+    formats = look(
+        "dimension formats",
+        lambda: (
+            f"{target.dimension_formats.ledger_format}; {target.dimension_formats.default_format}"
+        ),
+        f"{WHERE}: activate one default dimension and one ledger dimension format",
+    )
+    yield formats
+    if target.config["header_reference"] == "derived":
+        yield Finding(
+            "manual numbers",
+            Verdict.UNKNOWN,
+            "whether Dynamics lets us number invoices cannot be seen without writing one",
+            NUMBERS,
+        )
+    mapped = look("mapping", lambda: f"{', '.join(target.mapping.legal_entities)} are mapped")
+    yield mapped
+    if mapped.verdict is Verdict.FINE:
+        yield from _mapping(client, target.mapping)
+        if formats.verdict is Verdict.FINE:
+            yield _dimensions(target)
+
+
+def _readable(client: D365Client, flow: str, names: Iterable[str]) -> Finding:
+    """Read one row of each set, and name those that cannot be read."""
+    refused: dict[str, str] = {}
+    count = 0
+    for name in names:
+        count += 1
+        try:
+            client.page(name, top=1)
+        except (AccessDenied, Refused) as error:
+            refused[name] = str(error)
+        except DeliveryError as error:
+            return Finding(f"rights for {flow}", Verdict.WRONG, str(error))
+    if not refused:
+        return Finding(f"rights for {flow}", Verdict.FINE, f"all {count} entity sets are readable")
+    # Invoices cannot do without; the other flows are there for who wants them.
+    verdict = Verdict.WRONG if flow == "invoices" else Verdict.WARNING
+    says = f"not readable: {', '.join(refused)} ({next(iter(refused.values()))})"
+    return Finding(f"rights for {flow}", verdict, says, ROLE)
+
+
+def _mapping(client: D365Client, mapping: ApMapping) -> Iterator[Finding]:
+    """Compare what the mapping names with what the environment has."""
+    visible = {str(row["DataArea"]).lower() for row in client.read("Companies")}
+    missing = [name for name in mapping.legal_entities if name not in visible]
+    if missing:
+        yield Finding(
+            "legal entities",
+            Verdict.WRONG,
+            f"the mapping names {', '.join(missing)}, which Dynamics does not show",
+            "Correct companies in mapping.yml, or give the application's user its role in these "
+            "legal entities (System administration > Users > Assign organizations)",
+        )
+    else:
+        names = ", ".join(mapping.legal_entities)
+        yield Finding("legal entities", Verdict.FINE, f"{names} are visible")
+    there = [name for name in mapping.legal_entities if name in visible]
+    for name in there:
+        yield _policy(client, name)
+    yield from _codes(client, mapping, there)
+
+
+def _policy(client: D365Client, legal_entity: str) -> Finding:
+    about = f"duplicate policy of {legal_entity}"
+    where = [{"dataAreaId": legal_entity}]
+    try:
+        row = next(client.lookup("VendorParameters", where), None)
+    except DeliveryError as error:
+        return Finding(
+            about, Verdict.UNKNOWN, f"VendorParameters cannot be read ({error})", PARAMETERS
+        )
+    policy = str((row or {}).get("IsCheckInvoiceNumberUsed") or "")
+    verdict, says = POLICIES.get(policy, (Verdict.UNKNOWN, "is not told by Dynamics"))
+    remedy = "" if verdict is Verdict.FINE else PARAMETERS
+    return Finding(about, verdict, f"Dynamics {says}", remedy)
+
+
+def _codes(
+    client: D365Client, mapping: ApMapping, legal_entities: Sequence[str]
+) -> Iterator[Finding]:
+    """Look for the codes that the mapping would write into invoices."""
+    seen_as = {name: mapping.for_legal_entity(name) for name in legal_entities}
+    kinds: Mapping[str, tuple[str, Callable[[EntityMapping], Iterable[str | None]]]] = {
+        "PaymentTerms.Name": (
+            "terms of payment",
+            lambda entity: (each.term for each in entity.payment_terms.values()),
+        ),
+        "TaxGroups.TaxGroupCode": (
+            "sales tax groups",
+            lambda entity: (each.sales_tax_group for each in entity.tax_codes.values()),
+        ),
+        "TaxItemGroupHeadings.TaxItemGroup": (
+            "item sales tax groups",
+            lambda entity: (each.item_sales_tax_group for each in entity.tax_codes.values()),
+        ),
+    }
+    for place, (what, codes_of) in kinds.items():
+        field = place.partition(".")[2]
+        keys = [
+            {"dataAreaId": name, field: code}
+            for name, entity in seen_as.items()
+            for code in dict.fromkeys(codes_of(entity))
+            if code
+        ]
+        yield _exist(client, what, place, keys)
+
+
+def _exist(
+    client: D365Client, about: str, place: str, keys: Sequence[Mapping[str, str]]
+) -> Finding:
+    """Look for codes in `entity set.field`.
+
+    One that any of the legal entities has is right: a mapping that several share names them all.
+    """
+    entity_set, _, field = place.partition(".")
+    names = sorted({key[field] for key in keys})
+    try:
+        found = {str(row[field]).casefold() for row in client.lookup(entity_set, keys)}
+    except DeliveryError as error:
+        return Finding(about, Verdict.UNKNOWN, f"{entity_set} cannot be read ({error})", ROLE)
+    missing = [name for name in names if name.casefold() not in found]
+    if missing:
+        says = f"the mapping names {', '.join(missing)}, which no legal entity has ({entity_set})"
+        remedy = (
+            "Correct mapping.yml, or create them in Dynamics: invoices that need one are rejected"
+        )
+        return Finding(about, Verdict.WARNING, says, remedy)
+    return Finding(about, Verdict.FINE, f"all {len(names)} of the mapping exist")
+
+
+def _dimensions(target: TargetD365FO) -> Finding:
+    """Compare the dimensions of the mapping with the segments of the active format."""
+    segments = {name.casefold() for name in target.dimension_formats.ledger_format.segments}
+    entities = [target.mapping.for_legal_entity(name) for name in target.mapping.legal_entities]
+    names = dict.fromkeys(each.name for entity in entities for each in entity.dimensions)
+    missing = [name for name in names if name.casefold() not in segments]
+    if missing:
+        says = f"{', '.join(missing)} of the mapping are no segments of the active format"
+        remedy = (
+            f"{WHERE}: add them to the ledger dimension format, or take them out of mapping.yml"
+        )
+        return Finding("dimensions", Verdict.WRONG, says, remedy)
+    return Finding("dimensions", Verdict.FINE, f"{', '.join(names)} are segments of the format")
