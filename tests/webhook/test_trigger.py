@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 from singer_delivery.errors import SetupError
+from tap_basware.notification import Notification
 from tap_basware.webhook.metrics import Metrics
+from tap_basware.webhook.serving import News
+from tap_basware.webhook.settings import kinds
 from tap_basware.webhook.trigger import Trigger, command_of
 
 Scenario = Callable[[Trigger], Awaitable[Any]]
@@ -140,6 +143,23 @@ def test_a_stop_does_not_wait_for_ever(tmp_path: Path) -> None:
         await until(ready.exists)
 
     run(script, scenario, grace_seconds=0.1)
+
+
+@pytest.mark.parametrize(
+    ("run_on", "starts"),
+    [("AccountingDocuments", True), ("AccountingDocuments/WaitingForTransfer", True)]
+    + [("AccountingDocuments/WaitingForPrebook", False), ("RequestStatus", False)],
+)
+def test_only_news_of_its_kind_starts_a_run(run_on: str, starts: bool) -> None:
+    trigger = Trigger(["meltano"], Metrics())
+    news = News(trigger.metrics, trigger, kinds([run_on], "run_on"))
+    news.tell(3, [])  # all of them were there before
+    assert not trigger._wanted.is_set()
+    waiting = Notification("t", "New", "AccountingDocuments", "WaitingForTransfer", "d")
+    news.tell(1, [waiting])
+    assert trigger._wanted.is_set() == starts
+    assert trigger.metrics.repeated._value.get() == 3
+    assert trigger.metrics.noted._value.get() == 1
 
 
 def test_a_command_line_is_split_without_a_shell() -> None:

@@ -39,6 +39,26 @@ PROBE_EVERY = 5.0
 LOOK_EVERY = 60.0
 
 
+@dataclass
+class News:
+    """What follows when notifications have become durable."""
+
+    metrics: Metrics
+    trigger: Trigger | None
+    run_on: Sequence[Kind]
+
+    def tell(self, count: int, new: Sequence[Notification]) -> None:
+        """Count them, and ask for a run where there is news for one."""
+        self.metrics.noted.inc(len(new))
+        self.metrics.repeated.inc(count - len(new))
+        if self.trigger and any(map(self._starts_a_run, new)):
+            self.trigger.fire()
+
+    def _starts_a_run(self, notification: Notification) -> bool:
+        kind = (notification.task_type, notification.task_sub_type)
+        return kind in self.run_on or (kind[0], ALL) in self.run_on
+
+
 @dataclass(repr=False)
 class Webhook:
     """The receiver with all that belongs to it: inbox, metrics, and the run that it starts."""
@@ -48,7 +68,6 @@ class Webhook:
     receiver: Receiver
     metrics: Metrics
     trigger: Trigger | None
-    run_on: Sequence[Kind]
 
     @classmethod
     def open(cls, config: Mapping[str, Any]) -> Webhook:
@@ -68,21 +87,8 @@ class Webhook:
             accept_unsigned_test=config["accept_unsigned_connection_test"],
             leeway=timedelta(seconds=config["clock_skew_seconds"]),
         )
-        webhook = cls(config, inbox, None, metrics, trigger, run_on)  # type: ignore[arg-type]
-        commit = GroupCommit(inbox.note, webhook.noted)
-        webhook.receiver = Receiver(secrets, commit, rules, metrics)
-        return webhook
-
-    def noted(self, count: int, new: Sequence[Notification]) -> None:
-        """Count what has become durable, and start a run where there is news for one."""
-        self.metrics.noted.inc(len(new))
-        self.metrics.repeated.inc(count - len(new))
-        if self.trigger and any(map(self._starts_a_run, new)):
-            self.trigger.fire()
-
-    def _starts_a_run(self, notification: Notification) -> bool:
-        kind = (notification.task_type, notification.task_sub_type)
-        return kind in self.run_on or (kind[0], ALL) in self.run_on
+        commit = GroupCommit(inbox.note, News(metrics, trigger, run_on).tell)
+        return cls(config, inbox, Receiver(secrets, commit, rules, metrics), metrics, trigger)
 
     @asynccontextmanager
     async def living(self) -> AsyncIterator[None]:
