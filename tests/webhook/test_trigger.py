@@ -147,8 +147,12 @@ def test_a_stop_does_not_wait_for_ever(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("run_on", "starts"),
-    [("AccountingDocuments", True), ("AccountingDocuments/WaitingForTransfer", True)]
-    + [("AccountingDocuments/WaitingForPrebook", False), ("RequestStatus", False)],
+    [
+        ("AccountingDocuments", True),
+        ("AccountingDocuments/WaitingForTransfer", True),
+        ("AccountingDocuments/WaitingForPrebook", False),
+        ("RequestStatus", False),
+    ],
 )
 def test_only_news_of_its_kind_starts_a_run(run_on: str, starts: bool) -> None:
     trigger = Trigger(["meltano"], Metrics())
