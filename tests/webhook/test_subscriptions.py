@@ -11,8 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 from sandbox.faults import Fault
 from sandbox.server import Sandbox
-from singer_delivery.secrets.keys import KeyFile
-from singer_delivery.secrets.vault import VAULT_VARIABLE, Vault, editing
+from singer_delivery.secrets.vault import editing
 from tap_basware.webhook import cli, signing_secrets
 
 from tests.webhook.receiving import SECRET, Server, encoded, payload, served, signed
@@ -25,17 +24,6 @@ KIND = "AccountingDocuments/WaitingForTransfer"
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signing_secrets, "LOOK_AGAIN", 0.0)
     monkeypatch.setattr(cli, "LOOK_AGAIN", 0.0)
-
-
-@pytest.fixture
-def vault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = tmp_path / "secrets.vault"
-    monkeypatch.setenv(VAULT_VARIABLE, str(path))
-    (tmp_path / "keys").mkdir()
-    Vault.create(path, KeyFile.create(tmp_path / "keys" / "a.key"))
-    with editing(path) as opened:
-        opened.set("hook", SECRET)
-    return path
 
 
 @pytest.fixture
