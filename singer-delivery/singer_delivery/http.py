@@ -14,7 +14,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 
-from singer_delivery.bodies import MIB, TooMuch, take_body
+from singer_delivery.bodies import MIB, take_body
 from singer_delivery.errors import (
     AccessDenied,
     ApiError,
@@ -271,10 +271,7 @@ class ApiSession:
         accept: frozenset[int],
     ) -> Action:
         if isinstance(answer, requests.RequestException):
-            action = self.table.for_exception(call.method, answer)
-            # It would be as long another time. What was written may be written all the same.
-            again = isinstance(answer, TooMuch) and action is Action.RETRY
-            return Action.REFUSE if again else action
+            return self.table.for_exception(call.method, answer)
         if answer.status_code in accept:
             return Action.ACCEPT
         return self.table.for_response(call.method, answer)

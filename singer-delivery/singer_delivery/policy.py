@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 import requests
 import urllib3
 
+from singer_delivery.bodies import TooMuch
+
 
 class Action(enum.Enum):
     """What an answer, or the lack of one, asks for."""
@@ -45,6 +47,8 @@ def both(action: Action) -> Verdict:
 
 
 ASK_AGAIN = Verdict(read=Action.RETRY, write=Action.IN_DOUBT)
+#: It would be as long another time. What was written may be written all the same.
+TOO_MUCH = Verdict(read=Action.REFUSE, write=Action.IN_DOUBT)
 
 #: Throttled before any work was done (RFC 6585 §4; a 503 counts when it names a Retry-After).
 DEFAULT_STATUSES: Mapping[int, Verdict] = {
@@ -82,6 +86,8 @@ class ErrorTable:
             return Action.DENY
         if never_sent(error):
             return Action.RETRY
+        if isinstance(error, TooMuch):
+            return TOO_MUCH.for_method(method)
         return ASK_AGAIN.for_method(method)
 
 

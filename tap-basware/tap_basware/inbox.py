@@ -18,6 +18,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Connection,
+    Delete,
     Engine,
     Index,
     Integer,
@@ -177,22 +178,19 @@ class Inbox:
 
     def remember_subscription(self, task_type: str, task_sub_type: str) -> None:
         """Note that Basware accepted a subscription now. Raises InboxError."""
-        self.forget_subscription(task_type, task_sub_type)
         row = {
             "task_type": task_type,
             "task_sub_type": task_sub_type,
             "subscribed_at": stamp(datetime.now(UTC)),
         }
         with self._writing() as connection:
+            connection.execute(_unsubscribed(task_type, task_sub_type))
             connection.execute(insert(_SUBSCRIBED).values(row))
 
     def forget_subscription(self, task_type: str, task_sub_type: str) -> None:
         """Note that we do not want a subscription any more. Raises InboxError."""
-        ours = (_SUBSCRIBED.c.task_type == task_type) & (
-            _SUBSCRIBED.c.task_sub_type == task_sub_type
-        )
         with self._writing() as connection:
-            connection.execute(delete(_SUBSCRIBED).where(ours))
+            connection.execute(_unsubscribed(task_type, task_sub_type))
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
@@ -211,6 +209,11 @@ def _insert_new(dialect: str) -> ReturningInsert[tuple[str]]:
     build = postgresql.insert if dialect == "postgresql" else sqlite.insert
     new = build(_NOTED).on_conflict_do_nothing(index_elements=[_NOTED.c.task_id])
     return new.returning(_NOTED.c.task_id)
+
+
+def _unsubscribed(task_type: str, task_sub_type: str) -> Delete:
+    of_type = delete(_SUBSCRIBED).where(_SUBSCRIBED.c.task_type == task_type)
+    return of_type.where(_SUBSCRIBED.c.task_sub_type == task_sub_type)
 
 
 def _identity(connection: Connection) -> str:

@@ -15,7 +15,6 @@ CONNECTION_TEST = "ConnectionTest"
 #: A spelling of Basware's own example.
 MISSPELLED = {"AccoutingDocuments": ACCOUNTING_DOCUMENTS}
 LONGEST_TEXT = 300
-REQUIRED = ("taskId", "taskStatus", "taskType", "documentId")
 
 
 class BadNotification(ValueError):

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from singer_delivery.errors import DeliveryError
 from singer_delivery.examination import Finding, Verdict, look, skew
 from singer_delivery.live import configured
-from tap_basware.client import BaswareClient, Record
+from tap_basware.client import BaswareClient, Page, Record
 
 from target_basware.resources import LISTS, RESOURCES
 from target_basware.target import ACKNOWLEDGING, CONFIRMING, SCOPES, TargetBasware
 
 DOCUMENTS = "v1/accountingDocuments"
-WAITING = "WaitingForTransfer"
+WAITING = {"ProcessingStatus": "WaitingForTransfer", "pageSize": "1"}
 ASK = "Ask Basware to grant it to the API client"
 STATUS = (
     "Ask Basware to enable accountingDocuments/status: payments of invoices that the ledger does "
@@ -31,30 +31,25 @@ def examine(config: Mapping[str, Any]) -> Iterator[Finding]:
     """
     target = configured(TargetBasware, config)
     client = target.client_for(*SCOPES)
-    reached = look("connection", lambda: f"{target.system} answers, {_first(client)}")
-    yield reached
-    if reached.verdict is Verdict.WRONG:
+    pages: list[Page] = []
+
+    def reach() -> str:
+        pages.append(client.page(DOCUMENTS, WAITING, "accountingDocuments"))
+        waits = (
+            "invoices wait for transfer" if pages[0].records else "no invoice waits at the moment"
+        )
+        return f"{target.system} answers, {waits}"
+
+    yield look("connection", reach)
+    if not pages:
         return
-    yield _clock(client)
+    [page] = pages
+    if page.served_at:
+        yield skew((page.served_at - datetime.now(UTC)).total_seconds())
     yield from _scopes(target)
-    yield _status(client)
+    yield _status(client, page.records)
     if target.config.get("mapping_file"):
         yield from _mapping(target)
-
-
-def _waiting(client: BaswareClient) -> list[Record]:
-    params = {"ProcessingStatus": WAITING, "pageSize": "1"}
-    return client.page(DOCUMENTS, params, "accountingDocuments").records
-
-
-def _first(client: BaswareClient) -> str:
-    return "invoices wait for transfer" if _waiting(client) else "no invoice waits at the moment"
-
-
-def _clock(client: BaswareClient) -> Finding:
-    page = client.page(DOCUMENTS, {"pageSize": "1"}, "accountingDocuments")
-    served = page.served_at or datetime.now(UTC)
-    return skew((served - datetime.now(UTC)).total_seconds())
 
 
 def _scopes(target: TargetBasware) -> Iterator[Finding]:
@@ -89,10 +84,9 @@ def _scope(target: TargetBasware, scope: str, missing: Verdict = Verdict.WARNING
     return Finding(about, Verdict.FINE, "granted")
 
 
-def _status(client: BaswareClient) -> Finding:
+def _status(client: BaswareClient, waiting: Sequence[Record]) -> Finding:
     """Look one waiting invoice up by its number, as payments do."""
     about = "look-up of invoices"
-    waiting = _waiting(client)
     if not waiting or not waiting[0].get("invoiceNumber"):
         says = "no invoice waits that could be looked up; run this again when one does"
         return Finding(about, Verdict.UNKNOWN, says)

@@ -15,19 +15,21 @@ from tap_d365fo.client import D365Client
 from tap_d365fo.connection import check_connection
 from tap_d365fo.dimensions import WHERE
 
+from target_d365fo.lookup import POSTED
+from target_d365fo.payload import HEADERS, LINES
 from target_d365fo.target import TargetD365FO
 
 #: What each flow reads. Those behind the dimensions are as many as there are dimensions.
 READ_BY: Mapping[str, tuple[str, ...]] = {
     "invoices": (
         "Companies",
-        "VendorInvoiceHeaders",
-        "VendorInvoiceLines",
-        "VendInvoiceJourBiEntities",
+        HEADERS,
+        LINES,
+        POSTED,
         "DimensionIntegrationFormats",
         "DimensionParameters",
     ),
-    "payments": ("VendTransBiEntities", "VendSettlementBiEntities", "VendInvoiceJourBiEntities"),
+    "payments": ("VendTransBiEntities", "VendSettlementBiEntities", POSTED),
     "masters": (
         "LegalEntities",
         "Ledgers",
@@ -112,12 +114,10 @@ def examine(config: Mapping[str, Any]) -> Iterator[Finding]:
             yield _dimensions(target)
 
 
-def _readable(client: D365Client, flow: str, names: Iterable[str]) -> Finding:
+def _readable(client: D365Client, flow: str, names: Sequence[str]) -> Finding:
     """Read one row of each set, and name those that cannot be read."""
     refused: dict[str, str] = {}
-    count = 0
     for name in names:
-        count += 1
         try:
             client.page(name, top=1)
         except (AccessDenied, Refused) as error:
@@ -125,7 +125,9 @@ def _readable(client: D365Client, flow: str, names: Iterable[str]) -> Finding:
         except DeliveryError as error:
             return Finding(f"rights for {flow}", Verdict.WRONG, str(error))
     if not refused:
-        return Finding(f"rights for {flow}", Verdict.FINE, f"all {count} entity sets are readable")
+        return Finding(
+            f"rights for {flow}", Verdict.FINE, f"all {len(names)} entity sets are readable"
+        )
     # Invoices cannot do without; the other flows are there for who wants them.
     verdict = Verdict.WRONG if flow == "invoices" else Verdict.WARNING
     says = f"not readable: {', '.join(refused)} ({next(iter(refused.values()))})"

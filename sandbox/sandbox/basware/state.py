@@ -126,16 +126,6 @@ class BaswareState:
             self.log.rules.append(OutcomeRule(**rule))
             return self.log.rules[-1]
 
-    def actions(self) -> dict[str, Any]:
-        """What the control origin may call by name."""
-        return {
-            "retransfer": self.retransfer,
-            "revoke_tokens": self.revoke_tokens,
-            "forget_continuations": self.forget_continuations,
-            "add_outcome_rule": self.add_outcome_rule,
-            "drop_subscriptions": self.notifications.drop_subscriptions,
-        }
-
     def summary(self) -> dict[str, Any]:
         """Counts and sums: what `sandbox inspect` and the reconciliation show.
 

@@ -6,7 +6,6 @@ the plugin (TARGET_D365FO_…). Meltano goes before the environment because it k
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -17,6 +16,7 @@ from typing import Any
 
 import psutil
 
+from singer_delivery.command_line import settings_file, settings_in
 from singer_delivery.errors import SetupError
 
 PROJECT = "MELTANO_PROJECT_ROOT"
@@ -43,22 +43,11 @@ def plugin_settings(plugin: str, files: Mapping[str, Path]) -> dict[str, Any]:
     Raises SetupError. No value is ever part of a message.
     """
     if plugin in files:
-        return _from_file(files[plugin])
+        return settings_file(files[plugin])
     project = os.environ.get(PROJECT)
     if not project:
         return {}
     return _from_meltano(plugin, Path(project))
-
-
-def _from_file(file: Path) -> dict[str, Any]:
-    try:
-        return _object(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        msg = f"{file} cannot be read: {error.strerror}"
-        raise SetupError(msg) from None
-    except ValueError:
-        msg = f"{file} is not a JSON object"
-        raise SetupError(msg) from None
 
 
 def _from_meltano(plugin: str, project: Path) -> dict[str, Any]:
@@ -79,7 +68,7 @@ def _from_meltano(plugin: str, project: Path) -> dict[str, Any]:
         msg = f"Meltano does not tell the settings of {plugin} ({type(error).__name__}): {advice}"
         raise SetupError(msg) from None
     try:
-        return _object(done.stdout.decode())
+        return settings_in(done.stdout.decode())
     except ValueError:
         msg = f"Meltano does not tell the settings of {plugin} (exit {done.returncode}): {advice}"
         raise SetupError(msg) from None
@@ -106,10 +95,3 @@ def _caller() -> str:
     except psutil.Error:
         return ""
     return next((word for word in words if Path(word).name == "meltano"), "")
-
-
-def _object(text: str) -> dict[str, Any]:
-    found = json.loads(text)
-    if not isinstance(found, dict):
-        raise ValueError
-    return {name: value for name, value in found.items() if value is not None}

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -145,16 +146,15 @@ def unsubscribe(file: Path | None, kind: tuple[str, ...], force: bool) -> None:
             lines = "\n".join(f"  {each}" for each in dict.fromkeys([*foreign, *swept]))
             msg = f"this would remove subscriptions that are not ours; --force does:\n{lines}"
             raise Wrong(msg)
-    inbox = _inbox(config)
-    for one in wanted:
-        name = "/".join(one)
-        if any(each.kind == one for each in listed):
-            api.delete(one)
-            click.echo(f"{name}: removed")
-        else:
-            click.echo(f"{name}: there was none")
-        inbox.forget_subscription(*one)
-    inbox.close()
+    with closing(_inbox(config)) as inbox:
+        for one in wanted:
+            name = "/".join(one)
+            if any(each.kind == one for each in listed):
+                api.delete(one)
+                click.echo(f"{name}: removed")
+            else:
+                click.echo(f"{name}: there was none")
+            inbox.forget_subscription(*one)
     left = [each for each in api.listed() if each.kind in wanted]
     if left:
         msg = "\n".join(f"{each}: still there" for each in left)
@@ -207,9 +207,8 @@ def check(file: Path | None, no_test: bool) -> None:
     """Compare the subscriptions wanted with those that there are; exit code 1 where they differ."""
     config = settings(file, {})
     wanted, url = kinds(config["subscriptions"], "subscriptions"), _address(config)
-    inbox = _inbox(config)
-    since, latest = inbox.subscribed(), inbox.latest()
-    inbox.close()
+    with closing(_inbox(config)) as inbox:
+        since, latest = inbox.subscribed(), inbox.latest()
     found = compare(wanted, url, _api(config).listed())
     wrong = _verdict(found, since)
     for each in found.others:
@@ -249,11 +248,10 @@ def _subscribe(
 ) -> None:
     api.subscribe(wanted, url, secret)
     found = compare(wanted, url, api.listed())
-    inbox = _inbox(config)
-    for each in found.right:
-        inbox.remember_subscription(*each.kind)
-        click.echo(f"subscribed: {each}")
-    inbox.close()
+    with closing(_inbox(config)) as inbox:
+        for each in found.right:
+            inbox.remember_subscription(*each.kind)
+            click.echo(f"subscribed: {each}")
     wrong = [f"{'/'.join(kind)}: Basware does not list it" for kind in found.missing]
     wrong += [f"still leads elsewhere: {each}" for each in found.elsewhere]
     if wrong:

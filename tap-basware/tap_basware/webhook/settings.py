@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from singer_delivery.command_line import settings_file
 from singer_delivery.errors import SetupError
 from singer_delivery.plugin import HTTP_SETTINGS, PlainErrors
 from singer_sdk import typing as th
@@ -225,7 +225,7 @@ def settings(file: Path | None, given: Mapping[str, Any]) -> dict[str, Any]:
     """
     names = {INBOX_SETTING, *(each.name for each in SHARED_SETTINGS)}
     shared = {name: value for name, value in TapBasware._env_var_config.items() if name in names}
-    from_file = _read(file) if file else {}
+    from_file = settings_file(file) if file else {}
     own = BaswareWebhook._env_var_config
     explicit = {name: value for name, value in given.items() if value is not None}
     config = {**shared, **from_file, **own, **explicit}
@@ -233,20 +233,6 @@ def settings(file: Path | None, given: Mapping[str, Any]) -> dict[str, Any]:
         return dict(BaswareWebhook(config=config).config)
     except ConfigValidationError as error:
         raise SetupError("; ".join(error.errors)) from None
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        msg = f"{file} cannot be read: {error.strerror}"
-        raise SetupError(msg) from None
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        msg = f"{file} is not a JSON object"
-        raise SetupError(msg)
-    return found
 
 
 def kinds(texts: Sequence[str], setting: str) -> list[tuple[str, str]]:
