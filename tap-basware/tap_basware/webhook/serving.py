@@ -173,7 +173,7 @@ def _server_config(webhook: Webhook) -> uvicorn.Config:
 
 
 class WebhookServer(uvicorn.Server):
-    """Says where it listens, once it does, and ends although a client keeps its connection.
+    """Says where it listens, once it does, and leaves no connection open behind it.
 
     Raises SetupError, when it is made, for settings that cannot be used.
     """
@@ -182,7 +182,7 @@ class WebhookServer(uvicorn.Server):
         super().__init__(_server_config(webhook))
 
     async def shutdown(self, sockets: Any = None) -> None:
-        """Let requests end, then cut what is still connected: TLS would wait for its farewell."""
+        """Let requests end, then cut what is still connected: the loop closes with nothing open."""
         await super().shutdown(sockets)
         for connection in list(self.server_state.connections):
             if (transport := connection.transport) is not None:
