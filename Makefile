@@ -2,6 +2,9 @@
 PYTHON ?= python3
 UV := .uv/bin/uv
 RUN := $(UV) run --no-sync
+# Compiled once, when it is installed, and not by each of the processes that a run starts.
+export UV_COMPILE_BYTECODE := 1
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install demo test crash mutants audit sbom lint format types docs clean
 
