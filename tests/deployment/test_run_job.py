@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deployment.conftest import Project
+from tests.deployment.files import Project
 
 #: What cron gives its children, and no more.
 BARE = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LOGNAME": "basware", "SHELL": "/bin/sh"}
@@ -49,9 +49,7 @@ def run(project: Project, stand_in: Path, command: str) -> subprocess.CompletedP
 
 
 @contextmanager
-def running(
-    project: Project, stand_in: Path, *arguments: str
-) -> Iterator[subprocess.Popen[bytes]]:
+def running(project: Project, stand_in: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """A run that is under way, and killed in the end."""
     log = project.folder.parent / "calls"
     process = subprocess.Popen(

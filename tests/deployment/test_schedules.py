@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -11,15 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
-from sandbox.seed import small_world
-from sandbox.seed.builders import accounting_document
-from sandbox.server import Sandbox
 
-from tests.deployment.conftest import ROOT, Project
-from tests.pipelines.conftest import borrow_environments, installed_plugins
-from tests.pipelines.holdings import Holdings
-
-__all__ = ["installed_plugins"]
+from tests.deployment.files import ROOT, Project, crontab
 
 DEPLOY = ROOT / "deploy"
 MELTANO: dict[str, Any] = yaml.safe_load((ROOT / "meltano.yml").read_text())
@@ -30,13 +22,6 @@ CALENDAR = {
     "*/15 * * * *": "*-*-* *:00/15:00",
     "35 * * * *": "*-*-* *:35:00",
 }
-
-
-def crontab() -> dict[str, tuple[str, str, str]]:
-    """Time, user and command of each line, by its job."""
-    lines = (DEPLOY / "cron/basware-d365fo").read_text().splitlines()
-    found = [re.fullmatch(r"((?:\S+ ){4}\S+)\s+(\w+)\s+(\S+ \S+ (\S+))", line) for line in lines if line[:1] != "#"]
-    return {each[4]: (each[1], each[2], each[3]) for each in found if each}
 
 
 def test_cron_has_the_times_of_meltano() -> None:
@@ -100,41 +85,3 @@ def test_systemd_understands_the_units(project: Project, tmp_path: Path) -> None
     ours = [line for line in done.stderr.splitlines() if "basware" in line]
     assert ours == []
     assert done.returncode == 0, done.stderr
-
-
-def test_a_line_of_the_crontab_delivers(
-    project: Project, sandbox: Sandbox, installed_plugins: Path, tmp_path: Path
-) -> None:
-    """As cron runs it: /bin/sh, hardly an environment; all settings come from .env."""
-    world = small_world()
-    document = accounting_document(number="CRON-1")
-    world.add(basware={"accountingDocuments": [document]})
-    sandbox.load(world)
-    borrow_environments(installed_plugins, project.folder / ".meltano")
-    # In production a package may be read only; its environments are found as they are.
-    project.write_env({**sandbox.environment(), "MELTANO_AUTO_INSTALL": "false"})
-    _, _, command = crontab()["invoices"]
-    home = tmp_path / "home"
-    home.mkdir()
-    done = subprocess.run(
-        ["/bin/sh", "-c", project.setting(command).replace(" production ", " sandbox ")],
-        env={
-            "PATH": "/usr/bin:/bin",
-            "HOME": str(home),
-            "LOGNAME": "basware",
-            "SHELL": "/bin/sh",
-            "LOG_FOLDER": str(tmp_path / "log"),
-        },
-        cwd=home,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (0, "")
-    Holdings.of(sandbox).confirmed(document)
-    assert (project.folder / "ledger/sandbox.db").exists()
-    assert "Run completed" in (tmp_path / "log/sandbox-invoices.log").read_text()
-    assert os.listdir(home) in ([], [".cache"])
