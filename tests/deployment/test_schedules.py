@@ -1,4 +1,4 @@
-"""What runs by the clock: meltano.yml, crontab, timers and CronJobs name the same jobs and times."""
+"""What runs by the clock: meltano.yml, crontab, timers and CronJobs say the same."""
 
 from __future__ import annotations
 
