@@ -11,16 +11,19 @@ ARG PYTHON_IMAGE=docker.io/library/python:3.11-slim
 
 FROM ${PYTHON_IMAGE} AS build
 ARG UV_VERSION=0.13.9
-ENV UV_LINK_MODE=copy UV_NO_CACHE=1 UV_COMPILE_BYTECODE=1 UV_PYTHON_DOWNLOADS=never
+ENV UV_CACHE_DIR=/opt/basware-d365fo/.uv-cache UV_LINK_MODE=hardlink UV_COMPILE_BYTECODE=1 \
+    UV_PYTHON_DOWNLOADS=never
 RUN python -m venv /opt/uv && /opt/uv/bin/python -m pip install --no-cache-dir "uv==${UV_VERSION}"
 ENV PATH=/opt/basware-d365fo/.venv/bin:/opt/uv/bin:${PATH}
 WORKDIR /opt/basware-d365fo
 
 # Meltano, at the versions and hashes of the lock file: a layer that changes with them alone.
 COPY pyproject.toml uv.lock ./
-RUN uv sync --frozen --only-group meltano --only-group cloud-state --no-install-workspace
+RUN uv sync --frozen --only-group meltano --only-group cloud-state --no-install-workspace \
+ && rm -rf .uv-cache
 
-# The plugins, each in an environment of its own, held to the same versions.
+# The plugins, each in an environment of its own, held to the same versions. What two of them have is
+# linked, not copied.
 COPY ap-mapping ap-mapping
 COPY singer-delivery singer-delivery
 COPY tap-basware tap-basware
@@ -31,7 +34,7 @@ COPY meltano.yml ./
 RUN uv export --frozen --all-packages --all-extras --no-dev --no-emit-workspace --no-hashes \
       --output-file constraints.txt --quiet \
  && UV_CONSTRAINT=/opt/basware-d365fo/constraints.txt meltano --log-level=warning install \
- && rm -rf .meltano/meltano.db* .meltano/analytics.json .meltano/run \
+ && rm -rf .uv-cache .meltano/meltano.db* .meltano/analytics.json .meltano/run \
  && mkdir -p .meltano/run
 COPY mapping.yml ./
 COPY deploy/run-job deploy/run-job
@@ -58,7 +61,9 @@ ENV PATH=/opt/basware-d365fo/.venv/bin:${PATH} \
     NO_COLOR=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    XDG_CACHE_HOME=/tmp
+    RUN_LOG_DAYS=2 \
+    XDG_CACHE_HOME=/tmp \
+    XDG_STATE_HOME=/opt/basware-d365fo/.meltano/run/state
 VOLUME ["/var/lib/basware-d365fo"]
 USER 10001:10001
 # A health check is for what stays: that of the webhook stands in deploy/compose.yaml and

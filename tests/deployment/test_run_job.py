@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
@@ -168,3 +169,16 @@ def test_a_short_failure_shows_nothing_of_earlier_runs(project: Project, stand_i
     behave(stand_in, "exit 1")
 
     assert run(project, stand_in, f"{CRON} production invoices").stdout.count("working") == 1
+
+
+def test_old_logs_of_meltano_go(project: Project, stand_in: Path) -> None:
+    logs = project.folder / ".meltano/run/state/meltano/log/elt/productionpipe"
+    month = 31 * 24 * 3600
+    for name, age in (("old", month), ("new", 3600)):
+        (logs / name).mkdir(parents=True)
+        log = logs / name / "elt.log"
+        log.touch()
+        os.utime(log, (time.time() - age, time.time() - age))
+    run(project, stand_in, f"{JOB} production invoices")
+
+    assert [log.parent.name for log in logs.glob("*/elt.log")] == ["new"]

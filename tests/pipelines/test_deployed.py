@@ -56,6 +56,9 @@ def test_a_line_of_the_crontab_delivers(
     Holdings.of(sandbox).confirmed(document)
     assert (project.folder / "ledger/sandbox.db").exists()
     assert "Run completed" in (tmp_path / "log/sandbox-invoices.log").read_text()
+    # So do its logs, of which Meltano would make one a run in the home folder.
+    assert list((project.folder / ".meltano/run/state/meltano/log/elt").glob("*/*/elt.log"))
+    assert not (home / ".local").exists()
     # State lies where .env says, by environment and pipe.
     state = tmp_path / "state/sandbox:tap-d365fo-to-target-basware/state.json"
     assert json.loads(state.read_text())["completed"]["singer_state"]["bookmarks"]
