@@ -182,3 +182,27 @@ def test_old_logs_of_meltano_go(project: Project, stand_in: Path) -> None:
     run(project, stand_in, f"{JOB} production invoices")
 
     assert [log.parent.name for log in logs.glob("*/elt.log")] == ["new"]
+
+
+def test_a_failure_under_systemd_is_told(project: Project, tmp_path: Path) -> None:
+    """With stand-ins for systemctl and journalctl: there is no systemd where tests run."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name, line in (
+        ("systemctl", 'case "$*" in *InvocationID*) echo 4711 ;; *) echo Result=exit-code ;; esac'),
+        ("journalctl", 'echo "lines of $*"'),
+        ("pager", f'{{ echo "$@"; cat; }} >{tmp_path}/told'),
+    ):
+        (programs / name).write_text(f"#!/bin/sh\n{line}\n")
+        (programs / name).chmod(0o755)
+    subprocess.run(
+        [project.folder / "deploy/systemd/tell-failure", "basware-d365fo@invoices.service"],
+        env={"PATH": f"{programs}:/usr/bin:/bin", "ALERT_COMMAND": "pager -x", "ALERT_TO": "ap@x"},
+        check=True,
+        timeout=10,
+    )
+    subject, result, _, lines = (tmp_path / "told").read_text().splitlines()
+    assert subject.startswith("-x basware-d365fo@invoices.service failed on ")
+    assert subject.endswith(" ap@x")
+    assert result == "Result=exit-code"
+    assert lines.endswith("_SYSTEMD_INVOCATION_ID=4711")
