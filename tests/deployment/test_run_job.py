@@ -142,7 +142,9 @@ def test_a_killed_run_leaves_no_lock(project: Project, stand_in: Path) -> None:
 
 
 def test_signals_reach_meltano_itself(project: Project, stand_in: Path) -> None:
-    behave(stand_in, "trap 'exit 143' TERM\nwhile :; do sleep 0.05; done")
+    noting = stand_in.read_text().removeprefix("#!/bin/sh\n")
+    stand_in.write_text(f"#!/bin/sh\ntrap 'exit 143' TERM\n{noting}")
+    behave(stand_in, "while :; do sleep 0.05; done")
     with running(project, stand_in, "production", "invoices") as process:
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 143
