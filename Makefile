@@ -6,7 +6,10 @@ RUN := $(UV) run --no-sync
 export UV_COMPILE_BYTECODE := 1
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test crash mutants audit sbom lint format types docs clean
+# The plugins' environments get the versions of the lock file, too.
+CONSTRAINTS := .meltano-constraints.txt
+
+.PHONY: help install demo test deployment crash mutants audit sbom lint format types docs clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -20,13 +23,17 @@ $(UV):
 	@touch $@
 
 install: .venv/.installed  ## Install everything into .venv and Meltano's plugin environments
-	$(RUN) meltano --log-level=warning install
+	$(UV) export --frozen --quiet --all-packages --all-extras --no-dev --no-emit-workspace --no-hashes --output-file $(CONSTRAINTS)
+	UV_CONSTRAINT=$(CURDIR)/$(CONSTRAINTS) $(RUN) meltano --log-level=warning install
 
 demo: .venv/.installed  ## Run the whole pipeline against the sandbox and reconcile both sides
 	@$(RUN) sandbox demo
 
 test: .venv/.installed  ## Run the tests
 	$(RUN) pytest -n 2 --dist loadfile
+
+deployment: $(UV)  ## Hold deploy/ and the Dockerfile against what reads them, and state against buckets
+	$(UV) run --frozen --isolated --all-packages --all-extras --group deployment pytest -q tests/deployment
 
 crash: .venv/.installed  ## Kill every step of a run, one after the other, and count what both systems hold (about two hours)
 	$(RUN) python -m tests.crash all

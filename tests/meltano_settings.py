@@ -82,7 +82,7 @@ def _singer(name: str) -> dict[str, list[dict[str, Any]]]:
             {
                 "name": name,
                 "namespace": name.replace("-", "_"),
-                "pip_url": f"-e ./{name}",
+                "pip_url": f"-e ./{UTILITY}[postgres] -e ./{name}",
                 "executable": name,
                 "capabilities": sorted(
                     {capability.value for capability in info.capabilities} & MELTANO_CAPABILITIES

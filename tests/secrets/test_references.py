@@ -101,6 +101,22 @@ def test_a_file_of_another_user_is_refused(tmp_path: Path) -> None:
         reveal(f"file:{file}", "client_secret")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize(("mode", "taken"), [(0o440, True), (0o460, False), (0o444, False)])
+def test_a_file_of_root_may_be_lent_to_our_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, taken: bool
+) -> None:
+    """As Kubernetes mounts it with `fsGroup`, and systemd with LoadCredential."""
+    reference = f"file:{secret_file(tmp_path, mode=mode)}"
+    monkeypatch.setattr(os, "geteuid", lambda: 10001)
+
+    if taken:
+        assert reveal(reference, "client_secret")
+    else:
+        with pytest.raises(SetupError, match="can be read by others"):
+            reveal(reference, "client_secret")
+
+
 def test_a_file_is_text_and_short(tmp_path: Path) -> None:
     reference = f"file:{secret_file(tmp_path, bytes([255, 254]))}"
     with pytest.raises(SetupError, match="is no text in UTF-8"):

@@ -45,10 +45,19 @@ def _problem(status: os.stat_result) -> str:
         return ""
     if status.st_uid not in {os.geteuid(), ROOT}:
         return "belongs to another user: make it your own"
-    if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+    if status.st_mode & ~_allowed(status) & (stat.S_IRWXG | stat.S_IRWXO):
         mode = stat.S_IMODE(status.st_mode)
         return f"can be read by others (mode {mode:04o}): set its mode to 0400 or 0600"
     return ""
+
+
+def _allowed(status: os.stat_result) -> int:
+    """What others may do: read as the group of a file that root has lent to us.
+
+    So Kubernetes mounts a secret for a pod with `fsGroup`, and systemd a credential for `User=`.
+    """
+    lent = status.st_uid == ROOT != os.geteuid()
+    return stat.S_IRGRP if lent else 0
 
 
 def create_private(path: Path, content: bytes, what: str) -> None:
