@@ -38,7 +38,7 @@ class Standing(StrEnum):
 
 MEANING: Mapping[Standing, str] = {
     Standing.PAID: "posted in Dynamics and paid",
-    Standing.PART_PAID: "posted in Dynamics, and less than its gross was paid: in part, or with cash discount",
+    Standing.PART_PAID: "posted in Dynamics, and paid in part, or with cash discount",
     Standing.POSTED: "posted in Dynamics, not paid",
     Standing.PENDING: "in Dynamics as a pending vendor invoice, not posted",
     Standing.DELIVERED: "delivered to Dynamics; what became of it there was not looked up",
