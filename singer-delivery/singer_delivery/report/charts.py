@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from singer_delivery.report.model import Volume
 
-WIDTH, HEIGHT = 760, 230
+WIDTH, HEIGHT = 1040, 250
 LEFT, RIGHT, TOP, BOTTOM = 44, 8, 10, 26
 #: Labels below the columns have room for so many.
 MOST_LABELS = 12
@@ -18,8 +18,8 @@ SERIES = ("delivered", "rejected", "open")
 
 
 def bar(count: int, most: int) -> Markup:
-    """Return a bar as long as a count is against the largest one."""
-    length = 100 * count / most if most else 0
+    """Return a bar as long as a count is against the largest one; one for anything can be seen."""
+    length = max(100 * count / most, 0.8) if count else 0
     return Markup(
         '<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true" '
         'focusable="false"><rect class="track" width="100" height="10"/>'

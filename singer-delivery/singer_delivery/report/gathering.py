@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 
 from sqlalchemy import Engine, select
@@ -142,7 +142,9 @@ class Gathering:
             blind=self.blind,
             notes=[*result.notes],
             reconciliation=result,
-            without_outcome=[judge.unsettled(row) for row in books.unsettled.values()],
+            without_outcome=[
+                _named(judge.unsettled(row), cases) for row in books.unsettled.values()
+            ],
             differences=[d for d in result.differences if d.kind not in WITHOUT_OUTCOME],
         )
         concerned = [case for case in cases.values() if self._concerns(case)]
@@ -248,6 +250,12 @@ class Gathering:
         )
 
 
+def _named(difference: Difference, cases: Mapping[str, Case]) -> Difference:
+    """Return a difference with its invoice's number, where that is known."""
+    case = cases.get(difference.document_id)
+    return replace(difference, number=case.number) if case else difference
+
+
 def _ages(book: _Book, *, live: bool) -> list[Age]:
     steps = [
         age(
@@ -267,7 +275,7 @@ def _ages(book: _Book, *, live: bool) -> list[Age]:
         steps.append(
             age(
                 "From delivery to posting",
-                "whole days from the delivery to the posting date in Dynamics",
+                "whole days from the delivery to the posting date; an earlier one counts as 0",
                 BY_DAY,
                 (_days(m.delivered, m.posted) for m in book.known()),
             )

@@ -9,13 +9,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import TextIO, TypeVar
+from typing import Any, TextIO
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from singer_delivery.operator.queries import chunks
-from singer_delivery.operator.rendering import moment
+from singer_delivery.operator.rendering import moment, plain
 from singer_delivery.report import charts, tables
 from singer_delivery.report.causes import Cause
 from singer_delivery.report.model import Event, Invoice, Report, RunLine
@@ -27,8 +27,6 @@ MOST_ATTENTION, MOST_OF_CAUSE, MOST_VALUES, MOST_RUNS = 500, 50, 8, 50
 INVOICES = 2000
 #: Stories are read for so many invoices at a time.
 AT_ONCE = 200
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,7 @@ def write_page(report: Report, out: TextIO, *, limit: int = INVOICES) -> None:
         loader=PackageLoader("singer_delivery.report"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_harmless,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -79,6 +78,11 @@ def write_page(report: Report, out: TextIO, *, limit: int = INVOICES) -> None:
     }
     for part in environment.get_template("page.html.jinja").generate(given):
         out.write(part)
+
+
+def _harmless(value: Any) -> Any:
+    """Return a value as it may be shown: text on one line, without what steers a display."""
+    return plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _asset(name: str) -> str:
@@ -121,7 +125,12 @@ def _troubled(runs: Sequence[RunLine]) -> list[RunLine]:
 
 
 def _values(cause: Cause) -> tuple[list[tuple[str, int]], int]:
-    """Return the most frequent values of a cause, and how many others there are."""
+    """Return the most frequent values of a cause, and how many others there are.
+
+    Where each document has its own, such as an amount, they say nothing of the cause.
+    """
+    if len(cause.values) > MOST_VALUES and max(cause.values.values()) == 1:
+        return [], 0
     most = Counter(cause.values).most_common(MOST_VALUES)
     return most, len(cause.values) - len(most)
 

@@ -215,7 +215,8 @@ def attention(report: Report) -> Iterator[Row]:
     """Yield what needs somebody, the most urgent kinds first."""
     for each in ordered(report):
         words = mask_ibans(plain(each.words))
-        yield each.kind.value, each.legal_entity, each.number, each.document_id, words
+        kind = each.kind.value.replace("_", " ")
+        yield kind, each.legal_entity, each.number, each.document_id, words
 
 
 def ordered(report: Report) -> list[Difference]:
@@ -357,7 +358,7 @@ def shown(value: Value, form: Form) -> str:
             return ""
         case Decimal():
             return amount(value)
-        case int() if form is Form.COUNT:
+        case int() if form == Form.COUNT:
             return f"{value:,}"
         case datetime():
             return moment(value)
