@@ -74,7 +74,7 @@ def test_sums_are_told_by_legal_entity_and_currency(any_office: Office) -> None:
         ("usmf", "EUR", "transferred"),
     ]
     assert [(t["ledger_count"], t["ledger_amount"]) for t in totals] == [
-        (1, "7"),
+        (1, "7.00"),
         (1, "1.00"),
         (2, "60.05"),
     ]

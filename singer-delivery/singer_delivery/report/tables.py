@@ -346,9 +346,12 @@ def document(each: Invoice) -> Row:
 
 def amount(value: Decimal) -> str:
     """Return an amount for people: 1,234.50, with all the digits that it has."""
+    return f"{value:,.{_decimals(value)}f}".replace("-", "\u2212")
+
+
+def _decimals(value: Decimal) -> int:
     exponent = value.as_tuple().exponent
-    digits = max(2, -exponent) if isinstance(exponent, int) else 2
-    return f"{value:,.{digits}f}".replace("-", "\u2212")
+    return max(2, -exponent) if isinstance(exponent, int) else 2
 
 
 def shown(value: Value, form: Form) -> str:
@@ -370,7 +373,7 @@ def bare(value: Value) -> Any:
     """Return a value for programs: amounts as text in digits, days and instants in ISO 8601."""
     match value:
         case Decimal():
-            return f"{value:f}"
+            return f"{value:.{_decimals(value)}f}"
         case date():
             return value.isoformat()
         case str():
