@@ -14,14 +14,21 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from singer_delivery.database import open_database, writing
+from singer_delivery.differences import Kind
 from singer_delivery.document import Document, Outcome, Status
 from singer_delivery.report import charts
 from singer_delivery.report.ages import BY_DAY, BY_THE_CLOCK, age, spoken
 from singer_delivery.report.causes import Refusal, grouped
+from singer_delivery.report.gathering import STANDINGS, Gathering, Ledgers
+from singer_delivery.report.model import MEANING, Standing
 from singer_delivery.report.period import Period, between, month_of, named_month
 from singer_delivery.report.tables import NAMES, Form, amount, shown
+from singer_delivery.report.verdict import ASKS
+from singer_delivery.schema import documents
+from sqlalchemy import select
 
-from tests.operator.office import IBAN, PORTAL, REJECTED, Office, invoice
+from tests.operator.office import IBAN, PORTAL, REJECTED, SYSTEM, Office, invoice
 
 TODAY = datetime.now(UTC).date()
 
@@ -209,6 +216,29 @@ def test_a_folder_that_is_not_there_is_said(office: Office, tmp_path: Path) -> N
     assert "Traceback" not in done.output
 
 
+def test_two_ledgers_are_read_as_one(office: Office, tmp_path: Path) -> None:
+    """One ledger for each target, as where they run on two hosts."""
+    one = invoice("1")
+    office.deliver([one])
+    other = Office(f"sqlite:///{tmp_path}/other.db")
+    detail = {"sequence": office.entry("1").sequence, "success": True}
+    answer = Document("1", None, "f", label="response", detail=detail)
+    other.deliver([answer], stream="transfer_responses", system=PORTAL)
+    engines = [open_database(each.url) for each in (office, other)]
+
+    made = Gathering(Ledgers("both", *engines, SYSTEM, PORTAL), month_of(TODAY)).report()
+
+    [told] = made.invoices
+    assert told.moments.told is not None
+    assert len(made.runs) == 3
+    assert not made.needs_somebody
+    words = [event.words for event in made.invoices.stories([told])["1"]]
+    assert words[0].startswith("received")
+    assert words[-1].startswith("answer to Basware: delivered")
+    for engine in engines:
+        engine.dispose()
+
+
 def test_several_systems_have_to_be_told_apart(office: Office) -> None:
     office.deliver([invoice("1")])
     office.deliver([invoice("2")], system="https://other.example")
@@ -340,10 +370,6 @@ def test_month_and_days_exclude_each_other(office: Office) -> None:
 
 def backdate(office: Office, days: int) -> None:
     """Let all outcomes have been so many days ago."""
-    from singer_delivery.database import open_database, writing
-    from singer_delivery.schema import documents
-    from sqlalchemy import select
-
     engine = open_database(office.url)
     with writing(engine) as connection:
         for row in connection.execute(select(documents.c.key, documents.c.settled_at)).all():
@@ -471,3 +497,12 @@ def test_scales_are_round_and_have_few_lines(most: int) -> None:
     step = charts.tick(most)
     assert str(step).strip("0") in {"1", "2", "5"}
     assert most <= step * 5
+
+
+def test_every_kind_of_difference_says_what_to_do() -> None:
+    assert set(ASKS) == set(Kind)
+
+
+def test_every_status_has_a_standing_and_every_standing_a_meaning() -> None:
+    assert set(STANDINGS) == set(Status)
+    assert set(MEANING) == set(Standing)
