@@ -197,6 +197,7 @@ def test_what_basware_was_not_told_counts_once_patience_is_over(office: Office) 
     done = office.run("report", "--ledger-only", *since, "--format", "json", code=1)
     kinds = {row["kind"] for row in json.loads(done.stdout)["tables"]["attention"]}
     assert kinds == {"unconfirmed", "unexplained"}
+    office.run("report", "--ledger-only", *since, "--format", "json", "--patience", "90")
 
     tell(office, good)
     tell(office, bad, success=False)
@@ -421,6 +422,19 @@ def test_different_causes_stay_apart_and_the_most_frequent_is_first() -> None:
         ("vendor … is not known", 1),
     ]
     assert {cause.remedy for cause in found} == {"look"}
+
+
+def test_the_name_of_a_field_is_part_of_the_cause() -> None:
+    reasons = [
+        "The value 'XX1' in field 'Currency' is not found in the related table 'Currencies'",
+        "The value 'XX2' in field 'Currency' is not found in the related table 'Currencies'",
+        "The value '6815' in field 'Main account' is not found in the related table 'Accounts'",
+    ]
+    found = grouped((refusal(str(n), each) for n, each in enumerate(reasons)), "look")
+    assert [(cause.words, len(cause.refusals)) for cause in found] == [
+        ("The value … in field 'Currency' is not found in the related table 'Currencies'", 2),
+        ("The value … in field 'Main account' is not found in the related table 'Accounts'", 1),
+    ]
 
 
 @given(st.lists(st.text(), max_size=20))

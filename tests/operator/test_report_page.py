@@ -69,6 +69,8 @@ def test_the_policy_lets_nothing_else_run(opened: Opened) -> None:
     assert stopped.value.failure == "csp"
     expect(page.locator("#foreign")).to_have_count(1)
     assert page.evaluate("window.ran") is None
+    page.evaluate("fetch('https://evil.example/y').catch(() => 0)")
+    assert any("https://evil.example/y" in line and "default-src" in line for line in opened.said)
     assert any("Content Security Policy" in line for line in opened.said)
 
 

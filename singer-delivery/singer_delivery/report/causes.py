@@ -12,8 +12,12 @@ from singer_delivery.operator.rendering import plain
 from singer_delivery.redaction import mask_ibans
 from singer_delivery.words import cut
 
-#: What differs from document to document: what is quoted, and every word with a digit in it.
-VALUE = re.compile(r"(?<!\w)'[^']*'(?!\w)|(?<!\w)\"[^\"]*\"(?!\w)|[\w#+-]*\d[\w./:+-]*[\w%]|\d")
+#: What differs from document to document: what is quoted, and every word with a digit in it; but
+#: the name of a field, a table or a dimension is part of the cause.
+VALUE = re.compile(
+    r"(?<!\w)(?<!field )(?<!table )(?<!dimension )(?:'[^']*'|\"[^\"]*\")(?!\w)"
+    r"|[\w#+-]*\d[\w./:+-]*[\w%]|\d"
+)
 #: What stands in the place of it.
 GAP = "…"
 #: How the part of a reason begins that says what to do.

@@ -71,6 +71,7 @@ def write_page(report: Report, out: TextIO, *, limit: int = INVOICES) -> None:
         "values": _values,
         "bar": charts.bar,
         "volume_chart": _volume_chart(report),
+        "busy": any(each.delivered or each.rejected or each.open for each in report.volumes),
         "most_outcome": max(report.outcomes.values(), default=0),
         "style": Markup(style),  # noqa: S704 - our own file
         "script": Markup(script),  # noqa: S704 - our own file
