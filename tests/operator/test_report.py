@@ -20,7 +20,9 @@ from singer_delivery.document import Document, Outcome, Status
 from singer_delivery.report import charts
 from singer_delivery.report.ages import BY_DAY, BY_THE_CLOCK, age, spoken
 from singer_delivery.report.causes import Refusal, grouped
-from singer_delivery.report.gathering import STANDINGS, Gathering, Ledgers
+from singer_delivery.report.gathering import Gathering
+from singer_delivery.report.invoice_book import STANDINGS
+from singer_delivery.report.ledgers import Ledgers
 from singer_delivery.report.model import MEANING, Standing
 from singer_delivery.report.period import Period, between, month_of, named_month
 from singer_delivery.report.tables import NAMES, Form, amount, shown

@@ -27,7 +27,8 @@ from singer_delivery.operator.live_commands import (
 )
 from singer_delivery.operator.rendering import plain
 from singer_delivery.redaction import REDACTOR
-from singer_delivery.report.gathering import Gathering, Ledgers, ledgers_of
+from singer_delivery.report.gathering import Gathering
+from singer_delivery.report.ledgers import Ledgers, ledgers_of
 from singer_delivery.report.model import Report
 from singer_delivery.report.objects import write_object
 from singer_delivery.report.page import INVOICES, write_page

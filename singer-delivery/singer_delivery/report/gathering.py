@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 
-from sqlalchemy import Engine, select
-
-from singer_delivery.database import reading
 from singer_delivery.differences import Case, Difference, Judge, Kind
 from singer_delivery.document import HELD, TAKEN, Status
-from singer_delivery.errors import DeliveryError, LedgerError, SetupError
-from singer_delivery.ledger_books import INVOICES, PAYMENTS, TRANSFERS, LedgerBooks
-from singer_delivery.live import Booking, LiveSystem, State
+from singer_delivery.errors import DeliveryError, LedgerError
+from singer_delivery.ledger_books import LedgerBooks
+from singer_delivery.live import LiveSystem
 from singer_delivery.operator.rendering import plain
 from singer_delivery.reconcile import Inquiry, Reconciliation, Window
 from singer_delivery.redaction import mask_ibans
 from singer_delivery.report.ages import BY_DAY, BY_THE_CLOCK, Age, age
 from singer_delivery.report.causes import Refusal, grouped
-from singer_delivery.report.chronicle import Chronicle, Paid
+from singer_delivery.report.chronicle import Chronicle
+from singer_delivery.report.invoice_book import KnownInvoices
+from singer_delivery.report.ledgers import Ledgers
 from singer_delivery.report.model import (
     IN_DYNAMICS,
     WITHOUT_OUTCOME,
-    Event,
     Invoice,
-    InvoiceBook,
-    Moments,
     Report,
     Standing,
     Volume,
@@ -36,7 +31,6 @@ from singer_delivery.report.model import (
 from singer_delivery.report.period import Period
 from singer_delivery.report.record_counts import RecordCounts
 from singer_delivery.report.run_history import run_history
-from singer_delivery.schema import documents
 
 #: What people call the systems where nobody asks these themselves.
 SOURCE, RECEIVER = "Basware", "Dynamics"
@@ -46,74 +40,6 @@ INVOICE_REMEDY = (
 RECORD_REMEDY = (
     "correct it where the reason says; the next run offers it again, or singer-delivery release"
 )
-STANDINGS: Mapping[Status, Standing] = {
-    Status.INTENDED: Standing.IN_DOUBT,
-    Status.IN_DOUBT: Standing.IN_DOUBT,
-    Status.ACCEPTED: Standing.IN_DOUBT,
-    Status.STUCK: Standing.STUCK,
-    Status.REJECTED: Standing.REJECTED,
-    Status.NOT_SENT: Standing.NOT_SENT,
-    Status.SKIPPED: Standing.ELSEWHERE,
-    Status.DELIVERED: Standing.DELIVERED,
-    Status.UNCHANGED: Standing.DELIVERED,
-}
-OPEN = frozenset({Standing.IN_DOUBT, Standing.STUCK, Standing.NOT_SENT})
-
-
-@dataclass
-class Ledgers:
-    """The ledger of both sides, or one of each; `receiver` and `source` name the systems in it."""
-
-    name: str
-    engine: Engine
-    source_engine: Engine
-    receiver: str
-    source: str
-
-    @property
-    def engines(self) -> list[Engine]:
-        """Each of them once."""
-        if self.source_engine is self.engine:
-            return [self.engine]
-        return [self.engine, self.source_engine]
-
-    def books(self) -> LedgerBooks:
-        """Return a reader of invoices and answers."""
-        return LedgerBooks(self.engine, self.receiver, self.source, self.source_engine)
-
-
-def ledgers_of(name: str, engine: Engine, systems: Sequence[str] = ()) -> Ledgers:
-    """Return a ledger with the systems that its invoices and answers went to.
-
-    `systems` are parts of the addresses meant, where it knows several. Raises SetupError.
-    """
-    with reading(engine) as connection:
-        query = select(documents.c.system, documents.c.stream).distinct()
-        known = [(row.system, row.stream) for row in connection.execute(query)]
-    receivers = {system for system, stream in known if stream == INVOICES}
-    sources = {system for system, stream in known if stream in {TRANSFERS, PAYMENTS}}
-    others = {system for system, _ in known} - receivers - sources
-    return Ledgers(
-        name,
-        engine,
-        engine,
-        _only(receivers, systems, "invoices went"),
-        # A ledger may know Basware by its masters alone.
-        _only(sources or others, systems, "answers and masters went"),
-    )
-
-
-def _only(known: Iterable[str], wanted: Sequence[str], what: str) -> str:
-    found = sorted(known)
-    if len(found) > 1 and wanted:
-        found = [name for name in found if any(part.lower() in name.lower() for part in wanted)]
-        if not found:
-            msg = f"--system {' '.join(wanted)} fits none of: {', '.join(sorted(known))}"
-            raise SetupError(msg)
-    if len(found) > 1:
-        msg = f"{what} to several systems ({', '.join(found)}): choose one with --system"
-        raise SetupError(msg)
-    return next(iter(found), "")
 
 
 @dataclass
@@ -234,7 +160,7 @@ class Gathering:
         needs: dict[str, list[str]] = defaultdict(list)
         for each in (*report.differences, *report.without_outcome):
             needs[each.document_id].append(each.kind.value.replace("_", " "))
-        book = _Book(concerned, moments, needs, chronicle, chronicle.payments())
+        book = KnownInvoices(concerned, moments, needs, chronicle, chronicle.payments())
         report.invoices = book
         tally = _Tally(self.period)
         for invoice in book.unordered():
@@ -256,7 +182,7 @@ def _named(difference: Difference, cases: Mapping[str, Case]) -> Difference:
     return replace(difference, number=case.number) if case else difference
 
 
-def _ages(book: _Book, *, live: bool) -> list[Age]:
+def _ages(book: KnownInvoices, *, live: bool) -> list[Age]:
     steps = [
         age(
             "From Basware to Dynamics",
@@ -343,106 +269,3 @@ def _refusal(invoice: Invoice) -> Refusal:
         currency=invoice.currency,
         gross=invoice.gross,
     )
-
-
-@dataclass
-class _Book(InvoiceBook):
-    """The invoices of a report, out of what was read of them."""
-
-    cases: Sequence[Case]
-    moments: Mapping[str, Moments]
-    needs: Mapping[str, Sequence[str]]
-    chronicle: Chronicle
-    payments: Mapping[str, Paid]
-
-    def __len__(self) -> int:
-        return len(self.cases)
-
-    def __iter__(self) -> Iterator[Invoice]:
-        return map(self._invoice, sorted(self.cases, key=self._urgency))
-
-    def unordered(self) -> Iterator[Invoice]:
-        """Yield all of them, as they come."""
-        return map(self._invoice, self.cases)
-
-    def known(self) -> Iterator[Moments]:
-        """Yield when what happened to each that got into Dynamics."""
-        for case in self.cases:
-            if _standing(case) in IN_DYNAMICS:
-                yield self._moments(case)
-
-    def first(self, count: int) -> list[Invoice]:
-        """Return the first so many."""
-        return list(map(self._invoice, heapq.nsmallest(count, self.cases, key=self._urgency)))
-
-    def stories(self, invoices: Sequence[Invoice]) -> Mapping[str, list[Event]]:
-        return self.chronicle.stories(
-            {each.key: self.payments.get(each.key, Paid()).keys for each in invoices}
-        )
-
-    def _urgency(self, case: Case) -> tuple[int, int, str]:
-        standing = _standing(case)
-        rank = 0 if case.document_id in self.needs else 2
-        if rank and standing in {Standing.REJECTED, *OPEN}:
-            rank = 1
-        settled = case.ledger.settled if case.ledger else None
-        day = settled or case.day
-        return rank, -(day.toordinal() if day else 0), case.document_id
-
-    def _moments(self, case: Case) -> Moments:
-        known = self.moments.get(case.document_id, Moments())
-        posted = case.best.detail.get("posted_on") if case.best else None
-        first = self.payments.get(case.document_id, Paid()).first
-        return known._replace(posted=posted if isinstance(posted, date) else None, paid=first)
-
-    def _invoice(self, case: Case) -> Invoice:
-        row, source, best = case.ledger, case.source, case.best
-        sides = [side for side in (best, source, row) if side is not None]
-        reason = row.reason if row and row.reason else source.reason if source else ""
-        return Invoice(
-            key=case.document_id,
-            number=case.number,
-            vendor=next((side.vendor for side in sides if side.vendor), ""),
-            entity=case.legal_entity,
-            currency=case.currency,
-            gross=next((side.gross for side in sides if side.gross is not None), None),
-            day=next((side.day for side in sides if side.day), None),
-            settled=row.settled if row else None,
-            standing=_standing(case),
-            reference=_reference(case),
-            reason=mask_ibans(plain(reason)),
-            needs=tuple(dict.fromkeys(self.needs.get(case.document_id, ()))),
-            moments=self._moments(case),
-        )
-
-
-def _reference(case: Case) -> str:
-    if case.best is not None:
-        return case.best.reference
-    references = case.ledger.references if case.ledger else ()
-    return references[0] if references and case.is_delivered else ""
-
-
-def _standing(case: Case) -> Standing:
-    """Return where a document stands, by whoever knows best."""
-    row = case.ledger
-    ledger = STANDINGS[row.status] if row else None
-    if ledger in {Standing.IN_DOUBT, Standing.STUCK}:
-        return ledger
-    if case.best is not None:
-        return _in_dynamics(case.best, case.source)
-    if ledger is not None:
-        return ledger
-    state = case.source.state if case.source else State.OTHER
-    return {State.WAITING: Standing.WAITING, State.FAILED: Standing.REJECTED}.get(
-        state, Standing.ELSEWHERE
-    )
-
-
-def _in_dynamics(held: Booking, source: Booking | None) -> Standing:
-    if held.state is not State.POSTED:
-        return Standing.PENDING
-    if not held.paid_total:
-        paid = source is not None and source.state is State.PAID
-        return Standing.PAID if paid and held.paid_total is None else Standing.POSTED
-    return Standing.PAID if abs(held.paid_total) >= abs(held.gross) else Standing.PART_PAID
