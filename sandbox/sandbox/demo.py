@@ -74,6 +74,7 @@ def run_demo(
         story.invoices()
         story.payments()
         writes = story.masters_again()
+        story.reports()
         result = reconcile_desks(desks)
     if writes:
         result.problems.append(f"a second masters run wrote {writes} times to Basware")
@@ -138,6 +139,12 @@ class Story:
         )
         self.say(f"  nothing had changed: {writes} writes to Basware")
         return writes
+
+    def reports(self) -> None:
+        """A page a tenant on what happened, for people."""
+        run_all([desk.report_command(self.project, self.environment) for desk in self.desks])
+        for desk in self.desks:
+            self.say(f"The report of {desk.tenant.name}, a page for the browser: {desk.report}")
 
     def _run(
         self, job: str, progress: Callable[[Desk], str] | None = None, *, log: str = ""

@@ -24,15 +24,20 @@ class DemoFailed(Exception):
 
 @dataclass(frozen=True)
 class Command:
-    """A command of Meltano in a project; its output goes to the file `log`."""
+    """A command in a project; its output goes to the file `log`.
+
+    `program` is one of this environment, `fine` the exit codes that are no failure.
+    """
 
     arguments: tuple[str, ...]
     project: Path
     environment: Mapping[str, str]
     log: Path
+    program: str = "meltano"
+    fine: tuple[int, ...] = (0,)
 
     def __str__(self) -> str:
-        return " ".join(("meltano", *self.arguments))
+        return " ".join((self.program, *self.arguments))
 
 
 def run_all(commands: Iterable[Command], progress: Callable[[], Any] = lambda: None) -> None:
@@ -50,7 +55,7 @@ def run_all(commands: Iterable[Command], progress: Callable[[], Any] = lambda: N
             progress()
             time.sleep(_GLANCE)
             for command, process in running:
-                if process.poll():
+                if process.poll() not in {None, *command.fine}:
                     raise DemoFailed(_account(command))
             running = [each for each in running if each[1].poll() is None]
 
@@ -58,7 +63,7 @@ def run_all(commands: Iterable[Command], progress: Callable[[], Any] = lambda: N
 def _start(command: Command) -> subprocess.Popen[bytes]:
     with command.log.open("wb") as output:
         return subprocess.Popen(  # noqa: S603  (our own command line)
-            ["meltano", *command.arguments],  # noqa: S607  (the one of this environment)
+            [command.program, *command.arguments],
             cwd=command.project,
             env=dict(command.environment),
             stdin=subprocess.DEVNULL,

@@ -61,6 +61,24 @@ class Desk:
             self.folder / f"{log or job}.log",
         )
 
+    @property
+    def report(self) -> Path:
+        """The page that tells of its invoices."""
+        return self.folder.parent / "report.html"
+
+    def report_command(self, project: Path, environment: Mapping[str, str]) -> Command:
+        """`singer-delivery report` on all of its invoices, from both live systems."""
+        dates = (document.get("invoiceDate") for document in self.documents().values())
+        first = min(str(date)[:10] for date in dates if date)
+        return Command(
+            ("report", "--since", first, "--output", str(self.report)),
+            project,
+            {**environment, **self.settings()},
+            self.folder / "report.log",
+            program="singer-delivery",
+            fine=(0, 1),  # 1: something needs somebody, which the page tells
+        )
+
     def settings(self) -> dict[str, str]:
         """The settings that differ between tenants, as environment variables."""
         given = {**self.basware.environment(), **_dynamics_only(self.dynamics.environment())}
@@ -70,6 +88,7 @@ class Desk:
             "MELTANO_DATABASE_URI": f"sqlite:///{self.folder}/meltano.db",
             "MELTANO_SYS_DIR_ROOT": str(self.folder / "system"),
             "MELTANO_AUTO_INSTALL": "false",
+            "SINGER_DELIVERY_LEDGER_URL": ledger,
             **{f"{name}_LEDGER_URL": ledger for name in LEDGER_KEEPERS},
             **{f"{name}_MAPPING_FILE": str(self._mapping) for name in _MAPPED},
             **{

@@ -86,6 +86,28 @@ class Reconciliation:
         """Whether nothing differs."""
         return not self.differences
 
+    def add(self, case: Case) -> None:
+        """Add a document to the sums of its group."""
+        day = case.day.isoformat() if case.day else ""
+        sums = self.sums[case.legal_entity, case.currency, day]
+        self.documents += 1
+        source, row = case.source, case.ledger
+        if source is not None and source.state is not State.OTHER:
+            sums["offered"].add(source.gross)
+            sums[_COLUMN_OF[source.state]].add(source.gross)
+            if source.paid_total:
+                sums["shown_paid"].add(source.paid_total)
+        if row is not None:
+            gross = row.gross if row.gross is not None else ZERO
+            if row.is_held:
+                sums["ledger_delivered"].add(gross)
+            elif row.status is Status.REJECTED:
+                sums["ledger_rejected"].add(gross)
+        for booking in case.receiver:
+            sums[booking.state.value].add(booking.gross)
+            if booking.paid_total:
+                sums["paid"].add(booking.paid_total)
+
     def by(self, grains: Iterable[str]) -> dict[Group, Sums]:
         """Return the sums by some of GRAINS, the others ""; currencies are never added up."""
         wanted = {*grains, "currency"}
@@ -198,7 +220,7 @@ class Inquiry:
             if not self.window.holds(case.day):
                 continue
             if case.is_ours:
-                _count(case, result)
+                result.add(case)
                 result.differences += judge.differences(case)
             elif case.source is not None:
                 result.others += case.source.state is not State.OTHER
@@ -210,6 +232,11 @@ class Inquiry:
         result.differences.sort(key=lambda d: (list(Kind).index(d.kind), d.legal_entity, d.number))
         result.notes += [*self.source.notes, *self.receiver.notes]
         return result
+
+    @property
+    def cases(self) -> Mapping[str, Case]:
+        """All that `run` heard of, by id: also what is none of ours, and of other days."""
+        return self._cases
 
     def _doubtful(self, judge: Judge) -> list[Case]:
         """Return the documents of the window that something is wrong with, at first sight."""
@@ -325,29 +352,6 @@ def _sought(case: Case) -> Sought:
         next(filter(None, descriptions), ""),
         tuple(dict.fromkeys(filter(None, references))),
     )
-
-
-def _count(case: Case, result: Reconciliation) -> None:
-    """Add a document to the sums of its group."""
-    day = case.day.isoformat() if case.day else ""
-    sums = result.sums[case.legal_entity, case.currency, day]
-    result.documents += 1
-    source, row = case.source, case.ledger
-    if source is not None and source.state is not State.OTHER:
-        sums["offered"].add(source.gross)
-        sums[_COLUMN_OF[source.state]].add(source.gross)
-        if source.paid_total:
-            sums["shown_paid"].add(source.paid_total)
-    if row is not None:
-        gross = row.gross if row.gross is not None else ZERO
-        if row.is_held:
-            sums["ledger_delivered"].add(gross)
-        elif row.status is Status.REJECTED:
-            sums["ledger_rejected"].add(gross)
-    for booking in case.receiver:
-        sums[booking.state.value].add(booking.gross)
-        if booking.paid_total:
-            sums["paid"].add(booking.paid_total)
 
 
 _COLUMN_OF: Mapping[State, str] = {

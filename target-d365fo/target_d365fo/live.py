@@ -323,7 +323,11 @@ class DynamicsLive(Receiver):
             state=State.POSTED,
             reference=voucher,
             paid_total=self._paid.of(company, voucher) if self._paid else None,
-            detail={"description": description, "header_reference": reference},
+            detail={
+                "description": description,
+                "header_reference": reference,
+                "posted_on": _day(row, "InvoiceDate"),
+            },
         )
 
     def _document_id(self, description: str, reference: str) -> str:

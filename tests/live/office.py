@@ -219,20 +219,20 @@ class Office:
 
     def reconcile(self, *arguments: str) -> Answer:
         """Run `reconcile` and return what it said."""
-        words = ["--format", "jsonl", *self._configs(), *arguments]
+        words = ["--format", "jsonl", *self.configs(), *arguments]
         return Answer(CliRunner().invoke(reconcile, words))
 
     def table(self, *arguments: str) -> Result:
-        return CliRunner().invoke(reconcile, [*self._configs(), *arguments])
+        return CliRunner().invoke(reconcile, [*self.configs(), *arguments])
 
     def csv(self) -> list[dict[str, str]]:
-        result = CliRunner().invoke(reconcile, [*self._configs(), "--format", "csv"])
+        result = CliRunner().invoke(reconcile, [*self.configs(), "--format", "csv"])
         return list(csv.DictReader(io.StringIO(result.stdout)))
 
     def rebuild(self, *arguments: str) -> Result:
-        return CliRunner().invoke(rebuild, [*self._configs(), *arguments])
+        return CliRunner().invoke(rebuild, [*self.configs(), *arguments])
 
-    def _configs(self) -> Iterator[str]:
+    def configs(self) -> Iterator[str]:
         for plugin, settings in self.target_settings.items():
             file = self.directory / f"{plugin}.json"
             file.write_text(json.dumps(settings))

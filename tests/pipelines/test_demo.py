@@ -73,6 +73,9 @@ def test_ctrl_c_stops_everything_and_the_next_one_reconciles(
     assert printed.splitlines()[-1] == "reconciled: yes"
     for legal_entity in ("usmf", "demf", "gbsi", "jpmf"):
         assert legal_entity in printed
+    pages = [file.read_text() for file in (tmp_path / "demo").glob("*/report.html")]
+    assert len(pages) == 2
+    assert not any("could not be compared" in page for page in pages)
 
 
 def _processes() -> list[str]:

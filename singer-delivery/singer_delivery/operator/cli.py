@@ -21,6 +21,7 @@ from singer_delivery.operator.working import claims, list_runs, release
 LIVE = {
     "doctor": "doctor_command",
     "rebuild": "live_commands",
+    "report": "report_command",
     "reconcile": "live_commands",
 }
 

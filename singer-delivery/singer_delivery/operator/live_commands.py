@@ -74,8 +74,8 @@ class Grains(click.ParamType[tuple[str, ...]]):
         return parts
 
 
-def _options(command: Command) -> Command:
-    """Add what both commands take."""
+def live_options(command: Command) -> Command:
+    """Add what all commands take that look into live systems."""
     options = [
         click.option(
             "--ledger-url",
@@ -130,7 +130,7 @@ class Office:
         self.source_desk.close()
 
 
-def _given_url(own: str) -> str:
+def given_url(own: str) -> str:
     """Return the ledger's address that was given to the command, or to the group before it."""
     parent = click.get_current_context().parent
     if own or parent is None:
@@ -148,7 +148,7 @@ def _side(side: Side, settings: Mapping[str, Any]) -> tuple[LiveSystem, str]:
 
 
 @contextmanager
-def _in_words() -> Iterator[None]:
+def in_words() -> Iterator[None]:
     """Print what prevents looking as one line, and exit with BLIND."""
     try:
         yield
@@ -158,7 +158,7 @@ def _in_words() -> Iterator[None]:
 
 
 @click.command()
-@_options
+@live_options
 @click.option(
     "--by",
     type=Grains(),
@@ -192,9 +192,9 @@ def reconcile(
 
     Nothing is written. Exit code 0: all three agree; 1: they do not; 2: it cannot be told.
     """
-    _quiet()
-    with _in_words():
-        office = Office.open(_given_url(ledger_url), configs)
+    quiet()
+    with in_words():
+        office = Office.open(given_url(ledger_url), configs)
         try:
             source_engine = office.source_desk.engine
             inquiry = Inquiry(
@@ -218,7 +218,7 @@ def reconcile(
 
 
 @click.command()
-@_options
+@live_options
 @click.option("--overwrite", is_flag=True, help="Write what the ledger has already, too.")
 @click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
 def rebuild(
@@ -234,9 +234,9 @@ def rebuild(
 
     Nothing is sent. Exit code 0: done; 1: something was left out; 2: it could not be done.
     """
-    _quiet()
-    with _in_words():
-        office = Office.open(_given_url(ledger_url), configs)
+    quiet()
+    with in_words():
+        office = Office.open(given_url(ledger_url), configs)
         try:
             result = _rebuild(office, Window(since, until), overwrite=overwrite, dry_run=dry_run)
         finally:
@@ -319,7 +319,7 @@ def _report(result: Rebuilt, *, dry_run: bool) -> None:
         click.echo(f"left out: {words}", err=True)
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """Keep what plugins log of their settings off the terminal."""
     logging.getLogger("target-d365fo").setLevel(logging.WARNING)
     logging.getLogger("target-basware").setLevel(logging.WARNING)

@@ -40,7 +40,7 @@ def list_runs(desk: Desk, limit: int) -> None:
         total = connection.execute(select(func.count()).select_from(runs)).scalar_one()
         names = [row.run_id for row in found]
         living = at_work.alive(connection, names, datetime.now(UTC))
-        endings, counts = _endings(connection, names), _counts(connection, names)
+        endings, counts = endings_of(connection, names), outcome_counts(connection, names)
     if not found:
         click.echo("no run has been here", err=True)
         return
@@ -52,7 +52,7 @@ def list_runs(desk: Desk, limit: int) -> None:
             row.host.split()[0],
             moment(row.started_at),
             moment(row.ended_at),
-            _how(row, endings.get(row.run_id, {}), alive=row.run_id in living),
+            how(row, endings.get(row.run_id, {}), alive=row.run_id in living),
             ", ".join(f"{number} {kind.replace('_', ' ')}" for kind, number in counts[row.run_id]),
         )
         for row in found
@@ -63,13 +63,15 @@ def list_runs(desk: Desk, limit: int) -> None:
         click.echo(f"{total - len(found)} more; --limit 0 shows all", err=True)
 
 
-def _how(row: Row[Any], ending: Mapping[str, Any], *, alive: bool) -> str:
+def how(row: Row[Any], ending: Mapping[str, Any], *, alive: bool) -> str:
+    """Return how a run ended, or that it is at work."""
     if row.ended_at:
         return plain(ending.get("ending") or "ended")
     return "at work" if alive else "died"
 
 
-def _endings(connection: Connection, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+def endings_of(connection: Connection, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return what runs said when they ended, by run."""
     found: dict[str, dict[str, Any]] = {}
     for chunk in chunks(sorted(names)):
         query = select(events.c.run_id, events.c.detail).where(
@@ -79,7 +81,9 @@ def _endings(connection: Connection, names: Iterable[str]) -> dict[str, dict[str
     return found
 
 
-def _counts(connection: Connection, names: Iterable[str]) -> Mapping[str, list[tuple[str, int]]]:
+def outcome_counts(
+    connection: Connection, names: Iterable[str]
+) -> Mapping[str, list[tuple[str, int]]]:
     """Return how many outcomes of each kind a run has, by run."""
     found: dict[str, list[tuple[str, int]]] = defaultdict(list)
     kinds = sorted(set(STANDING) - {Kind.INTENDED, Kind.RELEASED})
