@@ -130,7 +130,7 @@ class Office:
         self.source_desk.close()
 
 
-def _given_url(own: str) -> str:
+def given_url(own: str) -> str:
     """Return the ledger's address that was given to the command, or to the group before it."""
     parent = click.get_current_context().parent
     if own or parent is None:
@@ -148,7 +148,7 @@ def _side(side: Side, settings: Mapping[str, Any]) -> tuple[LiveSystem, str]:
 
 
 @contextmanager
-def _in_words() -> Iterator[None]:
+def in_words() -> Iterator[None]:
     """Print what prevents looking as one line, and exit with BLIND."""
     try:
         yield
@@ -193,8 +193,8 @@ def reconcile(
     Nothing is written. Exit code 0: all three agree; 1: they do not; 2: it cannot be told.
     """
     _quiet()
-    with _in_words():
-        office = Office.open(_given_url(ledger_url), configs)
+    with in_words():
+        office = Office.open(given_url(ledger_url), configs)
         try:
             source_engine = office.source_desk.engine
             inquiry = Inquiry(
@@ -235,8 +235,8 @@ def rebuild(
     Nothing is sent. Exit code 0: done; 1: something was left out; 2: it could not be done.
     """
     _quiet()
-    with _in_words():
-        office = Office.open(_given_url(ledger_url), configs)
+    with in_words():
+        office = Office.open(given_url(ledger_url), configs)
         try:
             result = _rebuild(office, Window(since, until), overwrite=overwrite, dry_run=dry_run)
         finally:
