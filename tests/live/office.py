@@ -235,10 +235,15 @@ class Office:
     def rebuild(self, *arguments: str) -> Result:
         return CliRunner().invoke(rebuild, [*self._configs(), *arguments])
 
-    def dry_run(self, *arguments: str, input: str | None = None) -> Result:
+    def dry_run(self, *arguments: str, stdin: str | None = None) -> Result:
         """Run `dry-run`, as its own user would."""
         words = ["dry-run", *self._configs(), *arguments]
-        return CliRunner().invoke(operator, words, input=input)
+        return CliRunner().invoke(operator, words, input=stdin)
+
+    def mapping_diff(self, *arguments: str, stdin: str | None = None) -> Result:
+        """Run `mapping-diff`."""
+        words = ["mapping-diff", *self._configs(), *arguments]
+        return CliRunner().invoke(operator, words, input=stdin)
 
     def _configs(self) -> Iterator[str]:
         for plugin, settings in self.target_settings.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,6 +37,8 @@ WOULD: Mapping[Status, tuple[str, str, str]] = {
     Status.STUCK: ("stuck", "stuck", "is stuck: it would not be sent"),
     Status.NOT_SENT: ("open", "open", "cannot be told yet"),
 }
+#: Unicode categories of characters that do not stand for themselves, but for a blank or a letter.
+STEERING = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 FINE = frozenset({Status.DELIVERED, Status.UNCHANGED, Status.SKIPPED})
 
 
@@ -133,7 +136,7 @@ class Report:
                 text = simplejson.dumps(
                     self._body(part), use_decimal=True, indent=2, ensure_ascii=False
                 )
-                yield from (f"    {plainas_line(line)}" for line in text.splitlines())
+                yield from (f"    {_escaped(line)}" for line in text.split("\n"))
 
     def _totals(self) -> Iterator[str]:
         known = [status for status in WOULD if self.tally[status]]
@@ -203,7 +206,9 @@ def as_line(value: Any) -> str:
     return encode_json(value).decode("utf-8", "surrogatepass")
 
 
-def plainas_line(line: str) -> str:
-    """Return a line of JSON without what steers a terminal, and with its indent."""
-    bare = line.lstrip(" ")
-    return " " * (len(line) - len(bare)) + plain(bare)
+def _escaped(line: str) -> str:
+    """Return a line of JSON with what could steer a terminal as JSON escapes it."""
+    return "".join(
+        f"\\u{ord(c):04x}" if unicodedata.category(c) in STEERING and ord(c) < 0x10000 else c
+        for c in line
+    )

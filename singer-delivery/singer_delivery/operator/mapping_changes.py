@@ -109,11 +109,12 @@ def _changes(before: Dispatch, after: Dispatch) -> Iterator[FieldChange]:
 
 def _part_changes(before: Part | None, after: Part | None) -> list[Change]:
     if before is None or after is None:
-        return [Change("", *(part and parse_json(part.body) for part in (before, after)))]
-    ways = [f"{part.method} {part.path}" for part in (before, after)]
-    if ways[0] != ways[1]:
-        return [Change("", *ways)]
-    return changes(*(parse_json(part.body) if part.body else None for part in (before, after)))
+        return [Change("", before and _content(before), after and _content(after))]
+    return changes(_content(before), _content(after))
+
+
+def _content(part: Part) -> Any:
+    return parse_json(part.body) if part.body else None
 
 
 #: A value before and after, as JSON; "" where the field is not sent.

@@ -119,7 +119,7 @@ def mapping_diff(
 
 
 def _check(chosen: Filter, files: list[str | None], *, waiting: bool) -> None:
-    *_, source = files
+    source = files[-1]
     if (waiting and source is not None) or files.count("-") > 1:
         msg = "give one of --waiting and --input, and - only once"
         raise click.UsageError(msg)
@@ -137,7 +137,8 @@ def _mapping_file(name: str) -> Iterator[str]:
         return
     with TemporaryDirectory() as folder:
         file = Path(folder) / "stdin.yml"
-        file.write_bytes(click.get_binary_stream("stdin").read())
+        with click.open_file("-", "rb") as given:
+            file.write_bytes(given.read())
         yield str(file)
 
 
