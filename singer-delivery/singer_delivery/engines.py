@@ -22,7 +22,7 @@ READING = "only_reads"
 #: SQLAlchemy's name of PostgreSQL, and the other one that hosting services print.
 POSTGRESQL = ("postgresql", "postgres")
 #: Has PostgreSQL refuse whatever writes.
-READ_ONLY = {"options": "-c default_transaction_read_only=on"}
+READ_ONLY = {"postgresql_readonly": True}
 BACKENDS = ("sqlite", *POSTGRESQL)
 
 
@@ -55,7 +55,7 @@ def readonly_engine_at(url: str, purpose: Purpose) -> Engine | None:
     parsed = _parsed(url, purpose)
     try:
         if parsed.get_backend_name() != "sqlite":
-            return _loaded(_with_driver(parsed), purpose, connect_args=READ_ONLY)
+            return _loaded(_with_driver(parsed), purpose, execution_options=READ_ONLY)
         file = Path(parsed.database or "").absolute()
         if not file.is_file():
             return None

@@ -229,6 +229,11 @@ class Rehearsing(DeliveryTarget):
         sink = kind(self, singer.stream, dict(singer.schema), list(singer.key_properties))
         return cast("DeliverySink", sink).courier
 
+    def close(self) -> None:
+        """Release the ledger: what SQLite keeps beside an open file goes with it."""
+        if "ledger" in self.__dict__:
+            self.ledger.close()
+
     def begin(self, delivery: Delivery) -> None:
         """Take up a stream; what an earlier run left in doubt stays as it is."""
         self._deliveries.append(delivery)

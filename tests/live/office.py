@@ -110,7 +110,11 @@ class Office:
     def post_invoices(self) -> None:
         """Only the first half: Basware does not know yet."""
         waiting = [d for d in self.held_documents() if d["processingStatus"] in WAITING]
-        self._run(TargetD365FO, "accounting_documents", ["invoiceId"], waiting)
+        self.post_these(waiting)
+
+    def post_these(self, records: list[Row]) -> None:
+        """The same for records at hand."""
+        self._run(TargetD365FO, "accounting_documents", ["invoiceId"], records)
 
     def tell_outcomes(self, state: Row | None = None) -> None:
         """The second half: what the ledger has as outcomes, from the beginning."""

@@ -18,7 +18,7 @@ from singer_delivery.operator.trying import (
     Lines,
     lines_of,
     listen,
-    open_target,
+    opened_target,
     quiet,
     target_settings,
     waiting_lines,
@@ -87,8 +87,11 @@ def dry_run(
         Filter(entity=entity, vendor=vendor, number=number),
         brief=brief,
     )
-    with in_words(), _lines(source, configs, companies) as lines:
-        target = open_target(target_settings(config_files(configs)), given_url(ledger_url))
+    with (
+        in_words(),
+        _lines(source, configs, companies) as lines,
+        opened_target(target_settings(config_files(configs)), given_url(ledger_url)) as target,
+    ):
         target.rehearsed = report.add
         listen(target, lines)
         report.end(target.problems)

@@ -29,7 +29,7 @@ from singer_delivery.operator.queries import find
 from singer_delivery.operator.trying import (
     lines_of,
     listen,
-    open_target,
+    opened_target,
     quiet,
     target_settings,
     waiting_lines,
@@ -104,7 +104,9 @@ def mapping_diff(
         settings = target_settings(files)
         url = given_url(ledger_url)
         before, after = (
-            open_target(settings, url, stack.enter_context(_mapping_file(name)))
+            stack.enter_context(
+                opened_target(settings, url, stack.enter_context(_mapping_file(name)))
+            )
             for name in (old, new)
         )
         desk = _Desk(before, after, comparison, chosen, report.add)

@@ -25,10 +25,11 @@ SOURCE = ("basware", "tap-basware", "tap_basware.waiting:open_waiting")
 Lines = Iterable[str]
 
 
-def open_target(
+@contextmanager
+def opened_target(
     settings: Mapping[str, Any], ledger_url: str = "", mapping_file: str = ""
-) -> Rehearsing:
-    """Return the target with these settings, and with another ledger or mapping where given.
+) -> Iterator[Rehearsing]:
+    """Give the target with these settings, and with another ledger or mapping where given.
 
     Raises DeliveryError.
     """
@@ -39,7 +40,10 @@ def open_target(
         # Settings of the environment count only where no others are given.
         target = opener({**target.config, "mapping_file": mapping_file})
     target.ledger_at = ledger_url
-    return target
+    try:
+        yield target
+    finally:
+        target.close()
 
 
 def target_settings(files: Mapping[str, Path]) -> dict[str, Any]:
