@@ -301,6 +301,7 @@ def test_lines_that_are_no_messages_are_told(office: Office) -> None:
     [
         (("--input", "missing.jsonl"), "missing.jsonl cannot be read: No such file"),
         (("--input", "-", "--company", "1000"), "give one of them"),
+        (("--input", "-"), "stdin has no messages, not even a SCHEMA"),
         (("--ledger-url", "mysql://x/y"), "is not the address of a SQLite or PostgreSQL database"),
         (("--config", "target-d365fo"), "write it like target-d365fo=settings.json"),
     ],

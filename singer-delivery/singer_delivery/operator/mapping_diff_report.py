@@ -204,4 +204,4 @@ def _count(pairs: Mapping[Pair, Mapping[str, Document]]) -> int:
 
 def _examples(documents: Mapping[str, Document]) -> str:
     names = [fact(one.detail, NUMBER_NAMES) or one.key for one in documents.values()]
-    return plain(", ".join(names[:EXAMPLES])) + (", …" if len(names) > EXAMPLES else "")
+    return plain(", ".join(sorted(names)[:EXAMPLES])) + (", …" if len(names) > EXAMPLES else "")

@@ -63,10 +63,21 @@ def lines_of(file: str) -> Iterator[Lines]:
     """Open a file of Singer messages, or stdin for "-". Raises SetupError."""
     try:
         with click.open_file(file, encoding="utf-8", errors="surrogateescape") as lines:
-            yield lines
+            yield _not_empty(lines, file)
     except OSError as error:
         msg = f"{file} cannot be read: {error.strerror}"
         raise SetupError(msg) from None
+
+
+def _not_empty(lines: Lines, file: str) -> Iterator[str]:
+    """Yield lines; SetupError where there is none: a tap that has failed would look like that."""
+    number = 0
+    for number, line in enumerate(lines, start=1):
+        yield line
+    if not number:
+        place = "stdin" if file == "-" else file
+        msg = f"{place} has no messages, not even a SCHEMA: look at what should have written them"
+        raise SetupError(msg)
 
 
 def listen(target: Rehearsing, lines: Lines) -> None:
