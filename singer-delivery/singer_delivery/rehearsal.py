@@ -47,12 +47,14 @@ class Rehearsed:
     """What would become of one document.
 
     `outcome` DELIVERED: it would be sent as `dispatch`. NOT_SENT: another run, or what an earlier
-    one left behind, has to be settled first, which only a real run does.
+    one left behind, has to be settled first, which only a real run does. `objection`: what the
+    target would probably refuse it for, as far as that can be seen.
     """
 
     document: Document
     outcome: Outcome
     dispatch: Dispatch | None = None
+    objection: str = ""
 
 
 class PaperLedger(Ledger):
@@ -220,6 +222,15 @@ class Rehearsing(DeliveryTarget):
         nameless = [words for delivery in self._deliveries for words in delivery.bad_records]
         return [*self._bad_lines, *nameless]
 
+    @property
+    def blind(self) -> list[str]:
+        """What could not be seen with these rights, in words."""
+        return []
+
+    def objections(self, documents: Sequence[Document]) -> Mapping[str, str]:  # noqa: ARG002
+        """Return, by key, what the target would probably refuse documents for."""
+        return {}
+
     def counts_as_sent(self, document: Document, plan: Any) -> None:
         """Take note that, from here on, a real run would find this document in the target."""
 
@@ -249,12 +260,19 @@ class Rehearsing(DeliveryTarget):
         courier = cast("PaperCourier", delivery.courier)
         with _untold():
             delivery.run(records)
-        for document, outcome in self.paper.batch_over(courier.stream):
-            self.rehearsed(Rehearsed(document, outcome, courier.dispatches.pop(document.key, None)))
+        over = self.paper.batch_over(courier.stream)
+        objections = self.objections([one for one, _ in over if one.key in courier.dispatches])
+        for document, outcome in over:
+            dispatch = courier.dispatches.pop(document.key, None)
+            objection = objections.get(document.key, "")
+            self.rehearsed(Rehearsed(document, outcome, dispatch, objection))
 
     def process_endofpipe(self) -> None:
         """Rehearse what is left."""
         self.drain_all(is_endofpipe=True)
+
+    def _end_run(self, error: BaseException | None) -> None:
+        """Note nothing: there was no run."""
 
     def _bad_line(self, problem: str) -> None:
         self._bad_lines.append(problem)

@@ -16,6 +16,7 @@ from tap_d365fo.client import D365Client
 from tap_d365fo.settings import build_client
 
 from target_d365fo.compare import Row
+from target_d365fo.foresight import Foresight
 from target_d365fo.judgement import Plan
 from target_d365fo.lookup import InvoiceKey, InvoiceLookup, Pending
 from target_d365fo.operations import NUMBER_TO_COME
@@ -85,6 +86,20 @@ class RehearsedD365FO(Rehearsing, TargetD365FO):
     def invoice_lookup(self) -> PaperLookup:
         """Where invoices are looked for."""
         return PaperLookup(self.client, posted=self.config["posted_lookup"])
+
+    @cached_property
+    def foresight(self) -> Foresight:
+        """What Dynamics would say."""
+        return Foresight(self.client)
+
+    @property
+    def blind(self) -> list[str]:
+        """What could not be seen with these rights."""
+        return self.foresight.blind
+
+    def objections(self, documents: Sequence[Document]) -> Mapping[str, str]:
+        """Return what Dynamics would probably refuse documents for, by key."""
+        return self.foresight.objections(documents)
 
     def counts_as_sent(self, document: Document, plan: Any) -> None:
         """Have later invoices of the run find this one."""

@@ -77,7 +77,8 @@ def dry_run(
     """Show what a run would send to Dynamics now, and write nothing anywhere.
 
     All that is read is judged, as in a run; --entity, --vendor and --number say what is printed.
-    Exit code 0: all of it would be sent or is there; 1: not all; 2: it cannot be told.
+    Exit code 0: all of it would be sent or is there, and nothing speaks against it; 1: not all;
+    2: it cannot be told.
     """
     quiet()
     report = Report(
@@ -95,6 +96,8 @@ def dry_run(
         target.rehearsed = report.add
         listen(target, lines)
         report.end(target.problems)
+        for words in target.blind:
+            click.echo(words, err=True)
         if not target.paper.exists:
             click.echo("there is no ledger yet: it was taken for empty", err=True)
     raise click.exceptions.Exit(0 if report.is_fine else 1)

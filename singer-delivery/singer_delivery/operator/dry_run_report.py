@@ -56,11 +56,13 @@ class Report:
         default_factory=lambda: defaultdict(list)
     )
     unreadable: int = 0
+    objected: int = 0
 
     @property
     def is_fine(self) -> bool:
-        """Whether all of it would be sent, or need not be."""
-        return not self.unreadable and all(status in FINE for status in self.tally)
+        """Whether all of it would be sent, or need not be, and nothing is known against it."""
+        missed = self.unreadable or self.objected
+        return not missed and all(status in FINE for status in self.tally)
 
     def add(self, rehearsed: Rehearsed) -> None:
         """Print a document, if it is one of those that are asked for."""
@@ -69,6 +71,7 @@ class Report:
             return
         status = rehearsed.outcome.status
         self.tally[status] += 1
+        self.objected += bool(rehearsed.objection)
         if status is Status.DELIVERED and (gross := _amount(detail)) is not None:
             self.sums[fact(detail, ENTITY_NAMES), str(detail.get("currency", ""))].append(gross)
         lines = self._for_programs if self.form == "json" else self._for_people
@@ -91,7 +94,13 @@ class Report:
                 }
                 for (entity, currency), s in sorted(self.sums.items())
             ]
-            total = {"type": "total", **counts, "unreadable": len(problems), "would_send": sums}
+            total = {
+                "type": "total",
+                **counts,
+                "objected": self.objected,
+                "unreadable": len(problems),
+                "would_send": sums,
+            }
             self.echo(as_line(total))
             return
         for problem in problems:
@@ -117,6 +126,8 @@ class Report:
         yield f"  {plain(', '.join(f'{name} {value}' for name, value in facts if value))}"
         if outcome.reason:
             yield f"  because: {self._words(outcome.reason)}"
+        if rehearsed.objection:
+            yield f"  would probably be refused: {self._words(rehearsed.objection)}"
         if rehearsed.dispatch and not self.brief:
             yield from self._requests(rehearsed)
         if not self.brief:
@@ -146,6 +157,8 @@ class Report:
         for (entity, currency), amounts in sorted(self.sums.items()):
             words = f"{entity or '(no legal entity)'}: {len(amounts)} for {sum(amounts)} {currency}"
             yield f"  would be sent to {plain(words)}"
+        if self.objected:
+            yield f"{self.objected} of those to be sent would probably be refused"
         if self.unreadable:
             yield f"{self.unreadable} could not be read"
 
@@ -169,6 +182,7 @@ class Report:
             "gross": str(detail.get("gross") or ""),
             "reference": outcome.remote_key,
             "reason": mask_ibans(outcome.reason),
+            "objection": mask_ibans(rehearsed.objection),
         }
         if dispatch and not self.brief:
             told["one_transaction"] = dispatch.whole

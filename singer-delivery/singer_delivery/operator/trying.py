@@ -62,19 +62,21 @@ def waiting_lines(files: Mapping[str, Path], scopes: Sequence[str]) -> Iterator[
 def lines_of(file: str) -> Iterator[Lines]:
     """Open a file of Singer messages, or stdin for "-". Raises SetupError."""
     try:
-        with click.open_file(file, encoding="utf-8", errors="surrogateescape") as lines:
-            yield _not_empty(lines, file)
+        opened = click.open_file(file, encoding="utf-8", errors="surrogateescape")
     except OSError as error:
         msg = f"{file} cannot be read: {error.strerror}"
         raise SetupError(msg) from None
+    with opened as lines:
+        yield _not_empty(lines, file)
 
 
 def _not_empty(lines: Lines, file: str) -> Iterator[str]:
     """Yield lines; SetupError where there is none: a tap that has failed would look like that."""
-    number = 0
-    for number, line in enumerate(lines, start=1):
+    empty = True
+    for line in lines:
+        empty = False
         yield line
-    if not number:
+    if empty:
         place = "stdin" if file == "-" else file
         msg = f"{place} has no messages, not even a SCHEMA: look at what should have written them"
         raise SetupError(msg)
