@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy
 from click.testing import Result
 from sandbox.d365fo.multipart import Changeset, boundary_of, parse_batch
+from sandbox.faults import Fault
 from sandbox.seed.builders import accounting_document, coding_row
 from singer_delivery.database import open_database, open_readonly, reading
 from singer_delivery.errors import LedgerError
@@ -362,3 +363,50 @@ def test_json_is_json_and_amounts_keep_their_digits(office: Office) -> None:
 
     assert '"NetAmount":30.05' in line
     assert json.loads(line)["gross"] == "53.73"
+
+
+def test_what_dynamics_would_refuse_is_foreseen_for_vendors_and_orders(office: Office) -> None:
+    state = office.sandbox.d365fo
+    held = state.first("VendorsV3", dataAreaId="usmf", VendorAccountNumber="US-0002")
+    assert held
+    state.update("VendorsV3", held, {"OnHoldStatus": "Invoice"})
+    order = coding_row("10", orderNumber="PO29999999", orderLineNumber="1")
+    records = [
+        accounting_document(number="HELD", supplier="US-0002"),
+        accounting_document(number="UNKNOWN", supplier="US-9999"),
+        accounting_document(number="ORDER", rows=[order]),
+        accounting_document(number="GOOD"),
+    ]
+    text = in_files(office, *records)
+
+    result = office.dry_run("--input", "-", "--format", "json", stdin=text)
+    words = office.dry_run("--input", "-", "--quiet", stdin=text)
+
+    assert {number: d["objection"] for number, d in documents(result).items()} == {
+        "HELD": "vendor US-0002 is on hold for Invoice",
+        "UNKNOWN": "there is no vendor US-9999 in legal entity usmf",
+        "ORDER": "there is no purchase order PO29999999 in legal entity usmf",
+        "GOOD": "",
+    }
+    assert result.exit_code == 1
+    assert "would probably be refused: vendor US-0002 is on hold for Invoice" in words.stdout
+    assert words.stdout.splitlines()[-1] == "3 of those to be sent would probably be refused"
+    office.post_these(records)
+    ledger = office.ledger()
+    found = ledger.lookup("vendor_invoices", [record["invoiceId"] for record in records])
+    ledger.close()
+    assert {e.detail["invoice_number"] for e in found.values() if e.status == "rejected"} == {
+        "HELD",
+        "UNKNOWN",
+        "ORDER",
+    }
+
+
+def test_without_the_right_to_see_vendors_it_says_so(office: Office) -> None:
+    fault = Fault("d365fo", "status", status=403, path="/VendorsV3", times=100)
+    office.sandbox.faults.add(fault)
+
+    result = office.dry_run("--number", "INV-1")
+
+    assert result.exit_code == 0
+    assert "VendorsV3 cannot be read, so nothing is said about it" in result.stderr
