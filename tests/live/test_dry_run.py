@@ -410,3 +410,32 @@ def test_without_the_right_to_see_vendors_it_says_so(office: Office) -> None:
 
     assert result.exit_code == 0
     assert "VendorsV3 cannot be read, so nothing is said about it" in result.stderr
+
+
+def test_half_a_character_rejects_its_invoice_and_no_other(office: Office) -> None:
+    broken = [
+        accounting_document(number="TEXT", invoice_id="b177c1f00d", text1="x\ud800y"),
+        accounting_document(number="N\ud800", invoice_id="b277c1f00d"),
+        accounting_document(
+            number="LINE", invoice_id="b377c1f00d", rows=[coding_row("1", text="\udfff")]
+        ),
+    ]
+    records = [*broken, office.documents["plain"]]
+    text = in_files(office, *records)
+
+    result = office.dry_run("--input", "-", "--format", "json", stdin=text)
+    words = office.dry_run("--input", "-", stdin=text)
+
+    assert [d["would"] for d in told(result)[:-1]] == ["reject", "reject", "reject", "send"]
+    assert "Comment has a broken character in it" in words.stdout
+    assert words.exit_code == result.exit_code == 1
+    office.post_these(records)
+    ledger = office.ledger()
+    found = ledger.lookup("vendor_invoices", [record["invoiceId"] for record in records])
+    ledger.close()
+    assert [found[r["invoiceId"]].status.value for r in records] == [
+        "rejected",
+        "rejected",
+        "rejected",
+        "delivered",
+    ]

@@ -13,7 +13,7 @@ import simplejson
 
 from singer_delivery.dispatch import Part
 from singer_delivery.document import Status
-from singer_delivery.exact_json import encode_json, parse_json
+from singer_delivery.exact_json import parse_json
 from singer_delivery.exchanges import digest
 from singer_delivery.operator.filters import (
     ENTITY_NAMES,
@@ -217,7 +217,9 @@ def _amount(detail: Mapping[str, Any]) -> Decimal | None:
 
 def as_line(value: Any) -> str:
     """Return JSON on one line; a body that nothing was masked in has the bytes that are sent."""
-    return encode_json(value).decode("utf-8", "surrogatepass")
+    text: str = simplejson.dumps(value, use_decimal=True, separators=(",", ":"), ensure_ascii=False)
+    # Half a surrogate pair, as a rejected record may hold, stays the escape that it came in as.
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _escaped(line: str) -> str:

@@ -158,4 +158,4 @@ class Comparison:
 
 def as_text(value: Any) -> str:
     """Return a value as JSON, "" for a field that is not there."""
-    return "" if value is None else encode_json(value).decode("utf-8", "surrogatepass")
+    return "" if value is None else encode_json(value).decode()
