@@ -18,6 +18,7 @@ from tap_d365fo.errors import BusinessRefusal, is_duplicate_key
 from target_d365fo.compare import Row, changes, digest
 from target_d365fo.entity_rules import EntityRules
 from target_d365fo.operations import part
+from target_d365fo.payload import check_texts
 
 #: Longer keys are replaced by their hash, to fit into the ledger.
 MAX_KEY = 200
@@ -55,6 +56,7 @@ class EntityCourier(Courier):
     def prepare(self, record: Row) -> Document:
         """Turn a record into a row; raises Rejected."""
         row = self._rules.row(record)
+        check_texts(row, "correct it where the record comes from")
         rules = self._rules
         key = rules.key(row) if rules.mode == "create" else rules.required_key(row)
         written = {name: row[name] for name in rules.keys} if key else {}

@@ -86,18 +86,15 @@ def invoice_rows(
     lines = tuple(_line_row(invoice, line, formats) for line in invoice.lines)
     rows = InvoiceRows(_filled(header), lines)
     for row in (rows.header, *rows.lines):
-        _check_texts(row)
+        check_texts(row, "correct the text in Basware and transfer the invoice again")
     return rows
 
 
-def _check_texts(row: Row) -> None:
+def check_texts(row: Row, remedy: str) -> None:
     """Raise Rejected for half a surrogate pair: JSON can hold it as an escape, UTF-8 cannot."""
     for name, value in row.items():
         if isinstance(value, str) and any("\ud800" <= c <= "\udfff" for c in value):
-            reject(
-                f"{name} has a broken character in it, which cannot be written",
-                "correct the text in Basware and transfer the invoice again",
-            )
+            reject(f"{name} has a broken character in it, which cannot be written", remedy)
 
 
 def _line_row(invoice: VendorInvoice, line: InvoiceLine, formats: DimensionFormats) -> Row:
