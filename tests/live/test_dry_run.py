@@ -15,8 +15,10 @@ from sandbox.d365fo.multipart import Changeset, boundary_of, parse_batch
 from sandbox.faults import Fault
 from sandbox.seed.builders import accounting_document, coding_row
 from singer_delivery.database import open_database, open_readonly, reading
+from singer_delivery.document import Document
 from singer_delivery.errors import LedgerError
 from singer_delivery.exact_json import encode_json, parse_json
+from singer_delivery.runs import Run
 from target_d365fo.operations import NUMBER_TO_COME
 
 from tests.live.office import Office
@@ -439,3 +441,27 @@ def test_half_a_character_rejects_its_invoice_and_no_other(office: Office) -> No
         "rejected",
         "delivered",
     ]
+
+
+def test_what_another_run_is_at_cannot_be_told_yet(office: Office) -> None:
+    ledger = office.ledger()
+    ledger.begin_run(Run("another", office.sandbox.d365fo_url, plugin="target-d365fo"))
+    document = Document(office.documents["plain"]["invoiceId"], payload=None, fingerprint="f")
+    ledger.intend("vendor_invoices", [document], "another")
+
+    found = documents(office.dry_run("--format", "json"))
+    ledger.end_run("another", {})
+    ledger.close()
+
+    assert found["INV-1"]["would"] == "open"
+    assert "has it in flight" in found["INV-1"]["reason"]
+    assert found["INV-2"]["would"] == "send"
+
+
+def test_texts_are_shown_as_they_are_but_for_what_steers_a_terminal(office: Office) -> None:
+    office.documents["plain"]["text1"] = "two  blanks, \x1b[2J and \u202ebidi"
+    text = in_files(office, office.documents["plain"])
+
+    shown = office.dry_run("--input", "-", stdin=text).stdout
+
+    assert '"Comment": "two  blanks, \\u001b[2J and \\u202ebidi"' in shown

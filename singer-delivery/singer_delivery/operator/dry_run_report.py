@@ -147,7 +147,7 @@ class Report:
                 text = simplejson.dumps(
                     self._body(part), use_decimal=True, indent=2, ensure_ascii=False
                 )
-                yield from (f"    {_escaped(line)}" for line in text.split("\n"))
+                yield from (f"    {escaped(line)}" for line in text.split("\n"))
 
     def _totals(self) -> Iterator[str]:
         known = [status for status in WOULD if self.tally[status]]
@@ -222,7 +222,7 @@ def as_line(value: Any) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _escaped(line: str) -> str:
+def escaped(line: str) -> str:
     """Return a line of JSON with what could steer a terminal as JSON escapes it."""
     return "".join(
         f"\\u{ord(c):04x}" if unicodedata.category(c) in STEERING and ord(c) < 0x10000 else c

@@ -8,7 +8,7 @@ from typing import Any
 
 from singer_delivery.document import Document
 from singer_delivery.exact_json import parse_json
-from singer_delivery.operator.dry_run_report import as_line
+from singer_delivery.operator.dry_run_report import as_line, escaped
 from singer_delivery.operator.filters import NUMBER_NAMES, fact
 from singer_delivery.operator.mapping_changes import (
     Compared,
@@ -28,6 +28,7 @@ FORMATS = ("text", "json")
 VALUES = 10
 EXAMPLES = 3
 LONGEST = 80
+ABSENT = "(not sent)"
 WORDS: Mapping[Kind, str] = {
     Kind.DIFFERENT: "would be sent with other contents",
     Kind.NOW_REJECTED: "would be rejected now",
@@ -54,7 +55,7 @@ class MappingReport:
             return
         self.echo(plain(f"{one.document} — {WORDS[one.kind]}"))
         for change in one.fields:
-            before, after = map(self._value, _pair(self._shown(change)))
+            before, after = (escaped(text) or ABSENT for text in _pair(self._shown(change)))
             self.echo(f"  {plain(change.place)}: {before} -> {after}")
         for name, reading in (("before", one.before), ("after", one.after)):
             if reading.reason:
@@ -111,7 +112,7 @@ class MappingReport:
             yield f"    {len(documents)} ({_examples(documents)})"
 
     def _value(self, text: str) -> str:
-        return cut(plain(text), LONGEST) if text else "(not sent)"
+        return cut(escaped(text), LONGEST) or ABSENT
 
     # For programs
 
