@@ -6,7 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from singer_delivery.dispatch import Dispatch
 from singer_delivery.document import Document, Entry, Outcome
+from singer_delivery.errors import SetupError
 
 
 class Courier(ABC):
@@ -52,6 +54,15 @@ class Courier(ABC):
 
         Raises Rejected or Refused (the document's fault), InDoubt, Unavailable or AccessDenied.
         """
+
+    def dispatch(self, document: Document, plan: Any = None) -> Dispatch:  # noqa: ARG002
+        """Return what `send` would put on the wire, without asking anybody.
+
+        Without a plan: for a target that holds nothing of the document. Raises InDoubt where the
+        target has to be read back first, and SetupError where this cannot be told.
+        """
+        msg = f"what is sent of {self.stream} cannot be told ahead"
+        raise SetupError(msg)
 
     @abstractmethod
     def read_back(self, entries: Sequence[Entry]) -> Mapping[str, Outcome]:

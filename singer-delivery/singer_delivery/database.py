@@ -9,7 +9,13 @@ from contextlib import contextmanager
 import sqlalchemy
 from sqlalchemy import Connection, Engine, text
 
-from singer_delivery.engines import Purpose, engine_at, transaction, unusable
+from singer_delivery.engines import (
+    Purpose,
+    engine_at,
+    readonly_engine_at,
+    transaction,
+    unusable,
+)
 from singer_delivery.errors import LedgerError
 
 logger = logging.getLogger(__name__)
@@ -37,6 +43,32 @@ def open_database(url: str) -> Engine:
         engine.dispose()
         raise unusable(url, error, LEDGER) from None
     return engine
+
+
+def open_readonly(url: str) -> Engine | None:
+    """Return an engine that cannot write, None where there is no ledger yet.
+
+    Nothing is created or brought up to date: a ledger of another schema is a LedgerError.
+    """
+    engine = readonly_engine_at(url, LEDGER)
+    if engine is None:
+        return None
+    try:
+        with reading(engine) as connection:
+            current = _revision(connection)
+    except LedgerError:
+        engine.dispose()
+        raise
+    if current == HEAD:
+        return engine
+    engine.dispose()
+    if current is None:
+        return None
+    msg = (
+        f"the ledger has the schema {current}, and this version reads {HEAD}: run this version of "
+        "the plugins on it first, or upgrade what is older"
+    )
+    raise LedgerError(msg)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ SQLITE_BUSY_SECONDS = 30
 READING = "only_reads"
 #: SQLAlchemy's name of PostgreSQL, and the other one that hosting services print.
 POSTGRESQL = ("postgresql", "postgres")
+#: Has PostgreSQL refuse whatever writes.
+READ_ONLY = {"postgresql_readonly": True}
 BACKENDS = ("sqlite", *POSTGRESQL)
 
 
@@ -40,6 +43,33 @@ def engine_at(url: str, purpose: Purpose) -> Engine:
     """
     try:
         return _engine(_parsed(url, purpose), purpose)
+    except (sqlalchemy.exc.SQLAlchemyError, OSError) as error:
+        raise unusable(url, error, purpose) from None
+
+
+def readonly_engine_at(url: str, purpose: Purpose) -> Engine | None:
+    """Return an engine whose connections cannot write; None where there is no such SQLite file.
+
+    Raises the purpose's error.
+    """
+    parsed = _parsed(url, purpose)
+    try:
+        if parsed.get_backend_name() != "sqlite":
+            return _loaded(_with_driver(parsed), purpose, execution_options=READ_ONLY)
+        file = Path(parsed.database or "").absolute()
+        if not file.is_file():
+            return None
+        # Opened for writing where that is allowed, so that SQLite takes its own side files away
+        # again; `query_only` is what holds every statement back.
+        mode = "rw" if os.access(file, os.W_OK) else "ro"
+        engine = _loaded(
+            sqlalchemy.make_url(f"sqlite:///{file.as_uri()}?mode={mode}&uri=true"),
+            purpose,
+            connect_args={"timeout": SQLITE_BUSY_SECONDS},
+        )
+        event.listen(engine, "connect", _hold_back)
+        event.listen(engine, "begin", _begin)
+        return engine
     except (sqlalchemy.exc.SQLAlchemyError, OSError) as error:
         raise unusable(url, error, purpose) from None
 
@@ -112,9 +142,7 @@ def reason(error: BaseException) -> str:
 
 def _engine(url: sqlalchemy.URL, purpose: Purpose) -> Engine:
     if url.get_backend_name() != "sqlite":
-        if url.drivername in POSTGRESQL:
-            url = url.set(drivername="postgresql+psycopg")
-        return _loaded(url, purpose, pool_pre_ping=True)
+        return _loaded(_with_driver(url), purpose, pool_pre_ping=True)
     if url.database and not url.database.startswith((":memory:", "file:")):
         file = Path(url.database).absolute()
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -125,6 +153,10 @@ def _engine(url: sqlalchemy.URL, purpose: Purpose) -> Engine:
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def _with_driver(url: sqlalchemy.URL) -> sqlalchemy.URL:
+    return url.set(drivername="postgresql+psycopg") if url.drivername in POSTGRESQL else url
 
 
 def _loaded(url: sqlalchemy.URL, purpose: Purpose, **options: Any) -> Engine:
@@ -146,6 +178,11 @@ def _set_pragmas(connection: Any, _record: Any) -> None:
     _switch_to_wal(cursor)
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.close()
+
+
+def _hold_back(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+    connection.execute("PRAGMA query_only=ON")
 
 
 def _switch_to_wal(cursor: sqlite3.Cursor) -> None:

@@ -19,14 +19,14 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from singer_sdk.exceptions import ConfigValidationError
-from singer_sdk.target_base import Target
+from singer_sdk.plugin_base import PluginBase
 
 from singer_delivery.errors import DeliveryError, SetupError
 
 GROUP = "singer_delivery.live"
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
-Plugin = TypeVar("Plugin", bound=Target)
+Plugin = TypeVar("Plugin", bound=PluginBase)
 
 
 class State(StrEnum):
@@ -149,7 +149,7 @@ def offered(group: str, name: str, default: str = "") -> Any:
 
 
 def configured(plugin: type[Plugin], config: Mapping[str, Any]) -> Plugin:
-    """Return a target with these settings, checked; without any, with those of the environment.
+    """Return a plugin with these settings, checked; without any, with those of the environment.
 
     It only lends its settings and connections: signals stay as they are. Raises SetupError.
     """

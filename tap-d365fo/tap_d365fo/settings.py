@@ -172,10 +172,13 @@ def configured_environment(config: Mapping[str, Any]) -> str:
     return environment_url(config["base_url"], allow_other_hosts=allow)
 
 
-def build_client(config: Mapping[str, Any], *, connections: int = 8) -> D365Client:
+def build_client(
+    config: Mapping[str, Any], *, connections: int = 8, kind: type[D365Client] = D365Client
+) -> D365Client:
     """Return the client that CONNECTION_SETTINGS describe; nothing is sent yet.
 
-    `connections` is the number of threads that will share it. Raises SetupError.
+    `connections` is the number of threads that will share it; `kind` a client with narrower
+    manners. Raises SetupError.
     """
     needed = ("tenant_id", "client_id", *NEEDED.get(authentication(config), ()))
     missing = [name for name in needed if not config.get(name)]
@@ -186,7 +189,7 @@ def build_client(config: Mapping[str, Any], *, connections: int = 8) -> D365Clie
     authority = config.get("authority") or PUBLIC_AUTHORITY
     _origin("authority", authority)
     options = http_options(config, connections=connections)
-    return D365Client(
+    return kind(
         base_url=f"{environment}/data",
         credentials=BearerCredentials(_tokens(config, environment, authority, options)),
         options=options,

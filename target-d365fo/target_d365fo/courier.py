@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from singer_delivery.courier import Courier
+from singer_delivery.dispatch import Dispatch
 from singer_delivery.document import Document, Entry, Outcome, Status, fingerprint
 from singer_delivery.errors import BadInput, Rejected
 from tap_d365fo.client import D365Client
@@ -207,6 +208,10 @@ class InvoiceCourier(Courier):
     def send(self, document: Document, plan: Plan) -> Outcome:
         """Create the invoice as planned; see `Sender`."""
         return self._sender.send(document, plan)
+
+    def dispatch(self, document: Document, plan: Plan | None = None) -> Dispatch:
+        """Return what `send` would put on the wire."""
+        return self._sender.dispatch(document, plan or Plan())
 
     def read_back(self, entries: Sequence[Entry]) -> Mapping[str, Outcome]:
         """Return the invoices that Dynamics holds whole; finish or remove halves.

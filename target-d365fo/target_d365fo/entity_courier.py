@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from singer_delivery.courier import Courier
+from singer_delivery.dispatch import Dispatch
 from singer_delivery.document import HELD, Document, Entry, Outcome, Status, fingerprint
 from singer_delivery.errors import BadInput, InDoubt
 from tap_d365fo import odata
@@ -16,6 +17,8 @@ from tap_d365fo.errors import BusinessRefusal, is_duplicate_key
 
 from target_d365fo.compare import Row, changes, digest
 from target_d365fo.entity_rules import EntityRules
+from target_d365fo.operations import part
+from target_d365fo.payload import check_texts
 
 #: Longer keys are replaced by their hash, to fit into the ledger.
 MAX_KEY = 200
@@ -53,6 +56,7 @@ class EntityCourier(Courier):
     def prepare(self, record: Row) -> Document:
         """Turn a record into a row; raises Rejected."""
         row = self._rules.row(record)
+        check_texts(row, "correct it where the record comes from")
         rules = self._rules
         key = rules.key(row) if rules.mode == "create" else rules.required_key(row)
         written = {name: row[name] for name in rules.keys} if key else {}
@@ -157,6 +161,16 @@ class EntityCourier(Courier):
             reason = refusal.problem.text
             return Outcome(Status.REJECTED, reason, request_id=refusal.request_id or "")
         return Outcome(Status.DELIVERED, remote_key=document.remote_key)
+
+    def dispatch(self, document: Document, plan: EntityPlan | None = None) -> Dispatch:
+        """Return what `send` would put on the wire."""
+        entity = self._rules.entity.name
+        if plan is None or plan.change is None:
+            made = self._client.creation(entity, document.payload)
+        else:
+            key = self._rules.required_key(document.payload)
+            made = self._client.change(entity, key, plan.change)
+        return Dispatch((part(made),))
 
     def read_back(self, entries: Sequence[Entry]) -> Mapping[str, Outcome]:
         """Return the rows that have exactly the values that were sent.

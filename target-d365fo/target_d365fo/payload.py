@@ -15,7 +15,7 @@ from typing import Any
 from tap_d365fo.dimensions import DimensionFormats
 
 from target_d365fo.compare import Row, comparable, holds, yes_no
-from target_d365fo.invoice import InvoiceLine, VendorInvoice
+from target_d365fo.invoice import InvoiceLine, VendorInvoice, reject
 
 HEADERS = "VendorInvoiceHeaders"
 LINES = "VendorInvoiceLines"
@@ -60,7 +60,8 @@ def invoice_rows(
 ) -> InvoiceRows:
     """Return the rows of an invoice.
 
-    Raises Rejected for a dimension that the environment's format lacks, SetupError without format.
+    Raises Rejected for a dimension that the environment's format lacks, or a text that cannot be
+    written, SetupError without format.
     """
     header = {
         "dataAreaId": invoice.legal_entity,
@@ -83,7 +84,17 @@ def invoice_rows(
         **_custom(invoice.fields),
     }
     lines = tuple(_line_row(invoice, line, formats) for line in invoice.lines)
-    return InvoiceRows(_filled(header), lines)
+    rows = InvoiceRows(_filled(header), lines)
+    for row in (rows.header, *rows.lines):
+        check_texts(row, "correct the text in Basware and transfer the invoice again")
+    return rows
+
+
+def check_texts(row: Row, remedy: str) -> None:
+    """Raise Rejected for half a surrogate pair: JSON can hold it as an escape, UTF-8 cannot."""
+    for name, value in row.items():
+        if isinstance(value, str) and any("\ud800" <= c <= "\udfff" for c in value):
+            reject(f"{name} has a broken character in it, which cannot be written", remedy)
 
 
 def _line_row(invoice: VendorInvoice, line: InvoiceLine, formats: DimensionFormats) -> Row:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
+from singer_delivery.dispatch import Dispatch
 from singer_delivery.document import Document, Outcome, Status
 from singer_delivery.errors import (
     ApiError,
@@ -22,13 +23,23 @@ from singer_delivery.errors import (
     SetupError,
     Unavailable,
 )
+from tap_d365fo.batch import Operation
 from tap_d365fo.client import D365Client
 from tap_d365fo.errors import BusinessRefusal, is_absence, is_missing_for_update
 from tap_d365fo.natural_key import natural_key_text
 
-from target_d365fo.halves import half_header, whole_header
+from target_d365fo.halves import whole_header
 from target_d365fo.judgement import Plan
 from target_d365fo.lookup import InvoiceKey, InvoiceLookup, Pending, Posted
+from target_d365fo.operations import (
+    change_as_seen,
+    changeset,
+    deletion_as_seen,
+    half_row,
+    line_rows,
+    one_by_one,
+    part,
+)
 from target_d365fo.payload import HEADERS, LINES, InvoiceRows
 
 #: Part of the infolog that is not translated: the header's key itself was refused.
@@ -68,50 +79,47 @@ class Sender:
         Returns DELIVERED, or REJECTED with the infolog's words. Raises InDoubt, Unavailable,
         AccessDenied, or SetupError where the environment forbids manual numbers.
         """
-        half = next((p for p in plan.replaces if p.is_unfinished(document.key)), None)
-        if half:
-            msg = f"{half} is there, of a run that was interrupted or is writing it now"
-            raise InDoubt(msg)
+        _check_no_half(document, plan)
         try:
             send = self._in_one_changeset if self._derived else self._one_by_one
             return send(document, plan)
         except BusinessRefusal as refusal:
             return self._refused(document, plan, refusal)
 
+    def dispatch(self, document: Document, plan: Plan) -> Dispatch:
+        """Return what `send` puts on the wire where Dynamics takes it. Raises InDoubt as it does.
+
+        What `send` reads in between, and takes back where it fails, is none of it.
+        """
+        _check_no_half(document, plan)
+        operations = (changeset if self._derived else one_by_one)(self._client, document, plan)
+        return Dispatch(tuple(map(part, operations)), whole=self._derived)
+
     def _in_one_changeset(self, document: Document, plan: Plan) -> Outcome:
-        rows: InvoiceRows = document.payload
-        reference = {"HeaderReference": document.remote_key}
-        parts = self._client.changeset(
-            [
-                *(self._client.deletion(HEADERS, earlier.key) for earlier in plan.replaces),
-                self._client.creation(HEADERS, {**rows.header, **reference}),
-                *(self._client.creation(LINES, {**line, **reference}) for line in rows.lines),
-            ]
-        )
+        parts = self._client.changeset(changeset(self._client, document, plan))
         request_id = str(parts[0].headers.get("ms-dyn-aid") or "")
         return _delivered(document.remote_key, request_id)
 
     def _one_by_one(self, document: Document, plan: Plan) -> Outcome:
         """Let F&O number the header; a failed document is removed again."""
-        rows: InvoiceRows = document.payload
         for earlier in plan.replaces:
             if delete_as_seen(self._client, earlier) is Deletion.CHANGED:
                 msg = f"{earlier}, which is to be replaced, was changed in Dynamics meanwhile"
                 raise InDoubt(msg)
-        own = self._header(document, rows)
+        own = self._header(document)
         try:
             self._check_alone(document, own)
             # In order: parallel inserts below one header are update conflicts.
-            for line in rows.lines:
-                self._client.create(LINES, {**line, "HeaderReference": own.reference})
+            for line in line_rows(document, own.reference):
+                self._client.create(LINES, line)
         except DeliveryError as error:
             self._withdraw(document, own, error)
             raise
         self._finish(document, own)
         return _delivered(own.reference, "")
 
-    def _header(self, document: Document, rows: InvoiceRows) -> Pending:
-        row = self._create_header(document, {**rows.header, **half_header(document.key)})
+    def _header(self, document: Document) -> Pending:
+        row = self._create_header(document, half_row(document))
         if not (row.get("dataAreaId") and row.get("HeaderReference")):
             msg = "Dynamics did not say under which number it created the header"
             raise InDoubt(msg)
@@ -207,6 +215,13 @@ class Sender:
         return self._client.get_row(HEADERS, key_fields, select=["HeaderReference"]) is not None
 
 
+def _check_no_half(document: Document, plan: Plan) -> None:
+    half = next((p for p in plan.replaces if p.is_unfinished(document.key)), None)
+    if half:
+        msg = f"{half} is there, of a run that was interrupted or is writing it now"
+        raise InDoubt(msg)
+
+
 def _gives_way(other: Pending | Posted, own: Pending, key: InvoiceKey) -> bool:
     """Tell whether another copy will see ours and withdraw."""
     return (
@@ -244,7 +259,7 @@ def delete_as_seen(client: D365Client, pending: Pending) -> Deletion:
 
     Raises ApiError for any other refusal, and InDoubt when the answer is lost.
     """
-    return _as_seen(client, "DELETE", pending)
+    return _as_seen(client, deletion_as_seen(client, pending))
 
 
 def remove_half(client: D365Client, pending: Pending, document_id: str) -> bool:
@@ -271,20 +286,21 @@ def finish_half(client: D365Client, pending: Pending, changes: dict[str, str]) -
 
     Raises InDoubt where it has changed since it was read, or is gone, and ApiError.
     """
-    done = _as_seen(client, "PATCH", pending, changes)
+    done = _as_seen(client, change_as_seen(client, pending, changes))
     if done is not Deletion.DONE:
         msg = f"{pending} was finished or removed by somebody else"
         raise InDoubt(msg)
 
 
-def _as_seen(
-    client: D365Client, method: str, pending: Pending, changes: dict[str, str] | None = None
-) -> Deletion:
-    url = client.url(HEADERS, pending.key)
-    condition = {"If-Match": pending.version} if pending.version else {}
+def _as_seen(client: D365Client, operation: Operation) -> Deletion:
+    method, url = operation.method, operation.url
     try:
         response = client.request(
-            method, url, json_body=changes, headers=condition, accept=frozenset({404, 412})
+            method,
+            url,
+            json_body=operation.body,
+            headers=operation.headers,
+            accept=frozenset({404, 412}),
         )
     except BusinessRefusal as error:
         if is_missing_for_update(error.problem):

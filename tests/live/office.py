@@ -20,6 +20,7 @@ from sandbox.seed.builders import accounting_document, coding_row
 from sandbox.server import Sandbox
 from singer_delivery.document import Entry
 from singer_delivery.ledger import Ledger
+from singer_delivery.operator.cli import main as operator
 from singer_delivery.operator.live_commands import rebuild, reconcile
 from singer_delivery.target import DeliveryTarget
 from tap_d365fo.tap import TapD365FO
@@ -30,6 +31,7 @@ from tests.tap_d365fo.tap_run import discover, select
 
 ROOT = Path(__file__).parents[2]
 Row = dict[str, Any]
+TAP_SETTINGS = {"base_url", "client_id", "client_secret", "ca_file"}
 WAITING = {"WaitingForTransfer", "TransferInProgress"}
 
 
@@ -95,6 +97,7 @@ class Office:
         return {
             "target-d365fo": {**self.dynamics_settings, **common, **self.settings},
             "target-basware": {**basware, **common},
+            "tap-basware": {n: basware[n] for n in basware if n in TAP_SETTINGS},
         }
 
     # The flows
@@ -107,7 +110,11 @@ class Office:
     def post_invoices(self) -> None:
         """Only the first half: Basware does not know yet."""
         waiting = [d for d in self.held_documents() if d["processingStatus"] in WAITING]
-        self._run(TargetD365FO, "accounting_documents", ["invoiceId"], waiting)
+        self.post_these(waiting)
+
+    def post_these(self, records: list[Row]) -> None:
+        """The same for records at hand."""
+        self._run(TargetD365FO, "accounting_documents", ["invoiceId"], records)
 
     def tell_outcomes(self, state: Row | None = None) -> None:
         """The second half: what the ledger has as outcomes, from the beginning."""
@@ -231,6 +238,16 @@ class Office:
 
     def rebuild(self, *arguments: str) -> Result:
         return CliRunner().invoke(rebuild, [*self.configs(), *arguments])
+
+    def dry_run(self, *arguments: str, stdin: str | None = None) -> Result:
+        """Run `dry-run`, as its own user would."""
+        words = ["dry-run", *self.configs(), *arguments]
+        return CliRunner().invoke(operator, words, input=stdin)
+
+    def mapping_diff(self, *arguments: str, stdin: str | None = None) -> Result:
+        """Run `mapping-diff`."""
+        words = ["mapping-diff", *self.configs(), *arguments]
+        return CliRunner().invoke(operator, words, input=stdin)
 
     def configs(self) -> Iterator[str]:
         for plugin, settings in self.target_settings.items():

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from singer_delivery.dispatch import Part
 from singer_delivery.errors import DeliveryError, SetupError
+from singer_delivery.rehearsal import Rehearsed
+from target_d365fo.rehearsal import RehearsedD365FO
 
-from tests.target_d365fo.conftest import Dynamics, Row
+from tests.target_d365fo.conftest import Dynamics, Row, messages
 
 GROUPS = {
     "groups": {
@@ -257,3 +261,33 @@ def test_a_record_without_its_key_is_reported(dynamics: Dynamics) -> None:
 
     assert "STATE was held back" in error
     assert stored(dynamics) == ["Carriers"]
+
+
+def test_half_a_character_rejects_its_record(dynamics: Dynamics) -> None:
+    deliver(dynamics, group("91", "x\ud800"), group("92"))
+
+    assert dynamics.entry({"document_id": '["91"]'}, "groups").status == "rejected"
+    assert stored(dynamics, "92") == ["Carriers"]
+
+
+def test_a_dry_run_tells_what_is_created_and_what_is_changed(dynamics: Dynamics) -> None:
+    deliver(dynamics, group("91", "old"))
+    before = len(writes(dynamics))
+    rehearsal = RehearsedD365FO(config=dynamics.config(entity_sets=GROUPS))
+    found: list[Rehearsed] = []
+    rehearsal.rehearsed = found.append
+    records = [group("91", "new"), group("92")]
+
+    rehearsal.listen(io.StringIO(messages("groups", records, ["code"])))
+    rehearsal.close()
+
+    assert len(writes(dynamics)) == before
+    told = [part for each in found for part in (each.dispatch.parts if each.dispatch else ())]
+    deliver(dynamics, *records)
+    sent = [
+        Part(r.method, r.raw_path, r.body)
+        for r in dynamics.sandbox.journal.requests(system="d365fo", path="VendorGroups")
+        if r.method != "GET"
+    ][before:]
+    assert sorted(told, key=repr) == sorted(sent, key=repr)
+    assert {part.method for part in told} == {"POST", "PATCH"}
