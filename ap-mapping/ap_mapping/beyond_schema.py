@@ -33,7 +33,7 @@ def _templates(tree: dict[str, Any]) -> Iterator[tuple[Path, str]]:
     for path, sections in blocks:
         for section in ("header", "line"):
             block = _block(sections.get(section))
-            found = {("description",): block.get("description")}
+            found: dict[Path, Any] = {("description",): block.get("description")}
             for field, value in _block(block.get("fields")).items():
                 found["fields", field] = value
             for rest, text in found.items():

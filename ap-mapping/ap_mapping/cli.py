@@ -43,7 +43,9 @@ def check(file: Sequence[str], form: str) -> None:
 @main.command()
 def schema() -> None:
     """Print the JSON schema (draft 2020-12), for editors."""
-    click.echo(files("ap_mapping").joinpath("mapping.schema.json").read_text(encoding="utf-8"), nl=False)
+    click.echo(
+        files("ap_mapping").joinpath("mapping.schema.json").read_text(encoding="utf-8"), nl=False
+    )
 
 
 def _print(name: str, problems: Sequence[MappingError]) -> None:

@@ -14,7 +14,7 @@ _KINDS = {
 }
 
 
-class MappingError(Exception):
+class MappingError(ValueError):
     """mapping.yml cannot be used: `file`, `line` and `column` (from 1, None if unknown), `path`."""
 
     def __init__(

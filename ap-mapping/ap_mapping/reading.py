@@ -120,9 +120,11 @@ def _convert(node: yaml.Node, path: Path, source: Source, open_nodes: frozenset[
         source.gaps.append(path)
         return None
     if node.tag not in _TAGS:
-        return _unread(f"tag {node.tag!r} is not known", path, "Remove the tag", source)
+        _unread(f"tag {node.tag!r} is not known", path, "Remove the tag", source)
+        return None
     if id(node) in open_nodes:
-        return _unread("an alias contains itself", path, "Write the entries out", source)
+        _unread("an alias contains itself", path, "Write the entries out", source)
+        return None
     inside = open_nodes | {id(node)}
     if isinstance(node, yaml.MappingNode):
         return _convert_mapping(node, path, source, inside)

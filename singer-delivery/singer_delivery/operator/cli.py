@@ -20,6 +20,7 @@ from singer_delivery.operator.working import claims, list_runs, release
 #: They look into live systems: loading what that takes is slow, and done when they are called.
 LIVE = {
     "doctor": "doctor_command",
+    "draft-mapping": "drafting",
     "rebuild": "live_commands",
     "reconcile": "live_commands",
 }
@@ -37,7 +38,7 @@ class OperatorGroup(PlainGroup):
         if cmd_name not in LIVE:
             return super().get_command(ctx, cmd_name)
         module = importlib.import_module(f"singer_delivery.operator.{LIVE[cmd_name]}")
-        found: click.Command = getattr(module, cmd_name)
+        found: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return found
 
 
