@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, cast
 
@@ -28,10 +29,14 @@ _TYPE_WORDS = {
 }
 
 
+@cache
+def _published() -> str:
+    return files("ap_mapping").joinpath("mapping.schema.json").read_text(encoding="utf-8")
+
+
 def schema() -> dict[str, Any]:
     """The published JSON schema of mapping.yml (draft 2020-12)."""
-    text = files("ap_mapping").joinpath("mapping.schema.json").read_text(encoding="utf-8")
-    loaded: dict[str, Any] = json.loads(text)
+    loaded: dict[str, Any] = json.loads(_published())
     return loaded
 
 

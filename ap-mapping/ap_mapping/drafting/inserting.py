@@ -28,9 +28,10 @@ class Home:
 
 @dataclass(frozen=True)
 class Insertion:
-    """Text to be put in before a position."""
+    """Text to be put in before a position; of several at one, that of the inner block first."""
 
     at: int
+    depth: int
     text: str
 
 
@@ -54,8 +55,9 @@ def insert(text: str, entries: Sequence[Entry], file: str) -> tuple[str, list[En
         if not made:
             left += group
     result, done = "", 0
-    for each in sorted(insertions, key=lambda one: one.at):
-        result += text[done : each.at] + each.text
+    line_end = "\r\n" if "\r\n" in text else "\n"
+    for each in sorted(insertions, key=lambda one: (one.at, -one.depth)):
+        result += text[done : each.at] + each.text.replace("\n", line_end)
         done = each.at
     result += text[done:]
     _verify(text, result, [entry for entry in entries if entry not in left], file)
@@ -87,26 +89,25 @@ def _insertions(text: str, home: Home, group: Sequence[Entry]) -> list[Insertion
     """What to put in where; nothing where that is not safe."""
     block = nested(group, len(home.path))
     if home.flow is None:
-        return [_into_block(text, home.node, block)]
-    return _into_flow(text, home.node, home.flow, block, group)
+        return [_into_block(text, home, block)]
+    return _into_flow(text, home, home.flow, block, group)
 
 
-def _into_block(text: str, node: yaml.MappingNode, block: Block) -> Insertion:
+def _into_block(text: str, home: Home, block: Block) -> Insertion:
     """The insertion of lines after the last line of a block."""
+    node = home.node
     indent = node.value[0][0].start_mark.column if node.value else 0
     end = text.find("\n", _end(node))
     at, before = (len(text), "\n") if end < 0 else (end + 1, "")
-    return Insertion(at, before + "".join(f"{line}\n" for line in rendered(block, indent)))
+    lines = "".join(f"{line}\n" for line in rendered(block, indent))
+    return Insertion(at, len(home.path), before + lines)
 
 
 def _into_flow(
-    text: str,
-    node: yaml.MappingNode,
-    flow: yaml.Node,
-    block: Block,
-    group: Sequence[Entry],
+    text: str, home: Home, flow: yaml.Node, block: Block, group: Sequence[Entry]
 ) -> list[Insertion]:
     """The insertion of keys before a closing brace, and of their comments above it all."""
+    node, depth = home.node, len(home.path)
     brace = node.end_mark.index - 1
     last = _end(node.value[-1][1]) if node.value else node.start_mark.index + 1
     between = text[last:brace]
@@ -124,8 +125,8 @@ def _into_flow(
         for note in comment(f"{entry.path[-1]}: {entry.comment}", indent)
     )
     return [
-        Insertion(line, notes),
-        Insertion(at, separator + keys),
+        Insertion(line, depth, notes),
+        Insertion(at, depth, separator + keys),
     ]
 
 

@@ -69,8 +69,8 @@ def _proposal(scene: Scene, code: str, entity: str, told: Terms | None) -> Propo
     if term is None:
         words = (
             f"{why} Which term of payment is {code}? Dynamics has "
-            f"{shown(map(_told, terms)) or 'none'}. Write its name, or null for the vendor's own; or take the line out: invoices with "
-            "this term are rejected"
+            f"{shown(map(_told, terms)) or 'none'}. Write its name, or null for the vendor's own; "
+            "or take the line out: invoices with this term are rejected"
         )
         return Proposal(None, words)
     if told is None or told.discount is None:
