@@ -10,7 +10,9 @@ from ap_mapping.stock import BaswareStock
 from ap_mapping.templates import as_text
 
 #: Fields of a coding row that end in Code and carry no financial dimension.
-NO_DIMENSIONS = frozenset({"accountCode", "taxCode", "externalCode", "organizationElementCode"})
+NO_DIMENSIONS = frozenset(
+    {"accountCode", "taxCode", "taxJurisdictionCode", "externalCode", "organizationElementCode"}
+)
 #: Values of a coding field that are looked up in F&O; they only have to tell dimensions apart.
 SAMPLES = 20
 #: Order lines that are looked at to tell what F&O calls a unit.
@@ -47,7 +49,7 @@ def dimension_fields(stock: BaswareStock) -> dict[str, list[str]]:
     counts: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
     for _, row in stock.rows():
         for name in row:
-            if _may_carry_dimension(name) and (value := field_of(row, name)):
+            if may_carry_dimension(name) and (value := field_of(row, name)):
                 counts[name][value] += 1
     return {
         name: sorted(values, key=lambda value: (-values[value], value))[:SAMPLES]
@@ -55,7 +57,8 @@ def dimension_fields(stock: BaswareStock) -> dict[str, list[str]]:
     }
 
 
-def _may_carry_dimension(name: str) -> bool:
+def may_carry_dimension(name: str) -> bool:
+    """Whether a field of coding rows may hold the value of a financial dimension."""
     return (name.endswith("Code") and name not in NO_DIMENSIONS) or name.startswith("dimCode")
 
 
