@@ -92,7 +92,7 @@ def parse_mapping(text: str, file: str = "mapping.yml") -> Mapping:
     source = Source(file)
     tree = checked_tree(text, source)
     if source.problems:
-        raise source.problems[0]
+        raise source.first()
     checked = cast("dict[str, Any]", tree)
     companies = {
         code: company["legal_entity"].lower() for code, company in checked["companies"].items()

@@ -60,6 +60,14 @@ class Source:
         """Keep a problem at `path`, and read on."""
         self.problems.append(self.error(problem, path, remedy, place))
 
+    def first(self) -> MappingError:
+        """The first problem, which says how many more there are."""
+        error = self.problems[0]
+        more = len(self.problems) - 1
+        if more:
+            error.args = (f"{error} ({more} more: `ap-mapping check {self.file}` lists them)",)
+        return error
+
     def sort(self) -> None:
         """Put the problems into the order of the file."""
         self.problems.sort(key=lambda each: (each.line or 0, each.column or 0))

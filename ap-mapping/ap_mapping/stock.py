@@ -96,12 +96,13 @@ class TaxPair:
 
 @dataclass(frozen=True)
 class Vendor:
-    """The terms and the method of payment that a vendor account of F&O has."""
+    """What a vendor account of F&O has; `country` only where it shows no ISO code."""
 
     legal_entity: str
     account: str
     term: str
     method: str
+    country: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,8 @@ class DynamicsStock:
     Legal entities are in lower case, with their names. `dimensions` are the segments of the active
     ledger format, `order_line_dimensions` those of the default format. Of what is used:
     `dimension_values` is value -> the dimensions that have it, `accounts` the main accounts that
-    there are, `order_units` (order, line) -> unit symbol. None = could not be read.
+    there are, `order_units` (order, line) -> unit symbol. `countries` are those that legal entities
+    and vendors have without an ISO code. None = could not be read.
     """
 
     legal_entities: Mapping[str, str] = field(default_factory=dict)
@@ -128,4 +130,5 @@ class DynamicsStock:
     dimension_values: Mapping[str, frozenset[str]] = field(default_factory=dict)
     accounts: frozenset[str] | None = None
     order_units: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    countries: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()

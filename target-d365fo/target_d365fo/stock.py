@@ -19,6 +19,7 @@ from ap_mapping.usage import dimension_fields, order_lines, used, used_on_rows
 from singer_delivery.errors import DeliveryError
 from singer_delivery.live import configured
 from tap_d365fo.client import D365Client, Row
+from tap_d365fo.composers.shape import present
 from tap_d365fo.dimensions import MAIN_ACCOUNT, DimensionFormats
 from tap_d365fo.reader import Reader
 from tap_d365fo.tax_combinations import combinations
@@ -27,6 +28,9 @@ from target_d365fo.target import TargetD365FO
 
 #: Vendors and main accounts on invoices that are looked up at most: some tell enough.
 LOOKED_UP = 400
+
+COUNTRY = ("AddressCountryRegionId", "AddressCountryRegionISOCode")
+ISO_LENGTH = 2
 
 Kind = TypeVar("Kind")
 
@@ -37,27 +41,29 @@ def take_stock(config: Mapping[str, Any], known: BaswareStock, *_: Any) -> Dynam
     Empty settings: those of the environment. What the user may not read is told in the notes.
     """
     target = configured(TargetD365FO, config)
-    stock = Stocktaking(target.client)
+    stock = Stocktaking(target.client, Reader(target.client, target.metadata))
     read = stock.read
     formats = read("dimension formats", lambda: [target.dimension_formats])
     default, ledger, delimiter = _segments(formats[0] if formats else None)
+    vendors = tuple(read("VendorsV3", lambda: stock.vendors(known)))
     return DynamicsStock(
         legal_entities=dict(stock.legal_entities()),
         terms=tuple(read("PaymentTerms", stock.terms)),
         discounts=tuple(read("CashDiscounts", stock.discounts)),
-        tax_pairs=tuple(
-            read("tax groups", lambda: _tax_pairs(Reader(target.client, target.metadata)))
-        ),
+        tax_pairs=tuple(read("tax groups", lambda: _tax_pairs(stock.reader))),
         methods=tuple(read("VendorPaymentMethods", stock.methods)),
         currencies=stock.codes("Currencies", "CurrencyCode"),
         units=stock.codes("UnitsOfMeasure", "UnitSymbol"),
         dimensions=ledger,
         order_line_dimensions=default,
         delimiter=delimiter,
-        vendors=tuple(read("VendorsV3", lambda: stock.vendors(known))),
+        vendors=vendors,
         dimension_values=stock.dimension_values(known),
         accounts=stock.accounts(known),
         order_units=dict(read("PurchaseOrderLinesV2", lambda: stock.order_units(known))),
+        countries=frozenset(
+            filter(None, [*read("LegalEntities", stock.countries), *(v.country for v in vendors)])
+        ),
         notes=tuple(stock.notes),
     )
 
@@ -65,8 +71,9 @@ def take_stock(config: Mapping[str, Any], known: BaswareStock, *_: Any) -> Dynam
 class Stocktaking:
     """Reads one environment; what may not be read is noted and left out."""
 
-    def __init__(self, client: D365Client) -> None:
+    def __init__(self, client: D365Client, reader: Reader) -> None:
         self.client = client
+        self.reader = reader
         self.notes: list[str] = []
 
     def read(self, what: str, reading: Callable[[], Iterator[Kind] | list[Kind]]) -> list[Kind]:
@@ -113,14 +120,22 @@ class Stocktaking:
         """Yield the accounts of the vendors on invoices."""
         codes = list(used(known, "supplierCode"))[:LOOKED_UP]
         keys = [{"VendorAccountNumber": code} for code in codes]
-        fields = ("dataAreaId", "DefaultPaymentTermsName", "DefaultVendorPaymentMethodName")
+        names = ("DefaultPaymentTermsName", "DefaultVendorPaymentMethodName", *COUNTRY)
+        fields = ("dataAreaId", *present(self.reader, "VendorsV3", names))
         for row in self.client.lookup("VendorsV3", keys, select=fields):
             yield Vendor(
                 _entity(row),
                 str(row["VendorAccountNumber"]),
                 str(row.get("DefaultPaymentTermsName") or ""),
                 str(row.get("DefaultVendorPaymentMethodName") or ""),
+                _country(row),
             )
+
+    def countries(self) -> Iterator[str]:
+        """Yield the countries of legal entities, "" where they show the ISO code."""
+        fields = ("LegalEntityId", *present(self.reader, "LegalEntities", COUNTRY))
+        for row in self.client.read("LegalEntities", select=fields, orderby=["LegalEntityId"]):
+            yield _country(row)
 
     def dimension_values(self, known: BaswareStock) -> dict[str, frozenset[str]]:
         """Return the values on invoices with the dimensions that have them."""
@@ -165,6 +180,12 @@ class Stocktaking:
 
 def _entity(row: Row) -> str:
     return str(row["dataAreaId"]).lower()
+
+
+def _country(row: Row) -> str:
+    """Return the country that Dynamics writes in its own way; "" where it shows the ISO code."""
+    region, iso = (str(row.get(name) or "") for name in COUNTRY)
+    return "" if iso or len(region) == ISO_LENGTH else region
 
 
 def _days(row: Row, method: str) -> int | None:

@@ -11,9 +11,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from ap_mapping.building import merge_sections
-from ap_mapping.drafting.codes import method_entries, remarks, type_entries, unit_entries
+from ap_mapping.drafting.codes import (
+    country_entries,
+    method_entries,
+    remarks,
+    type_entries,
+    unit_entries,
+)
 from ap_mapping.drafting.companies import company_entries
-from ap_mapping.drafting.dimensions import dimension_entries, master_entries
+from ap_mapping.drafting.dimensions import dimension_entries, order_line_entries
 from ap_mapping.drafting.entry import Entry
 from ap_mapping.drafting.inserting import insert
 from ap_mapping.drafting.payment_terms import term_entries
@@ -102,7 +108,8 @@ def _sections(scene: Scene) -> Iterator[Entry]:
         term_entries,
         method_entries,
         type_entries,
-        master_entries,
+        order_line_entries,
+        country_entries,
     ):
         yield from entries(scene)
 

@@ -93,6 +93,16 @@ def type_entries(scene: Scene) -> Iterator[Entry]:
             yield gap(path, words)
 
 
+def country_entries(scene: Scene) -> Iterator[Entry]:
+    """Yield a gap for each country that F&O shows no ISO code of."""
+    for country in sorted(scene.dynamics.countries):
+        words = (
+            f"which ISO 3166 code, of two letters, has {country}? Dynamics shows none, and Basware "
+            "takes no other"
+        )
+        yield gap(("masters", "countries", country), words)
+
+
 def remarks(scene: Scene) -> dict[str, list[str]]:
     """Section -> codes on invoices that F&O does not have under the same name."""
     basware, dynamics = scene.basware, scene.dynamics

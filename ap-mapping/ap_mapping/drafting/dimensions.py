@@ -90,7 +90,7 @@ def _import(scene: Scene, path: tuple[str, ...], field: str, values: list[str]) 
     return gap(path, words)
 
 
-def master_entries(scene: Scene) -> Iterator[Entry]:
+def order_line_entries(scene: Scene) -> Iterator[Entry]:
     """Yield how order lines bring their coding, by the active default dimension format."""
     segments = scene.dynamics.order_line_dimensions
     if segments:
