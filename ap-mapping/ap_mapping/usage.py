@@ -13,6 +13,22 @@ from ap_mapping.templates import as_text
 NO_DIMENSIONS = frozenset(
     {"accountCode", "taxCode", "taxJurisdictionCode", "externalCode", "organizationElementCode"}
 )
+#: Coding fields of Basware that are made for one thing (StandardCodingEntity).
+CODING_FIELDS = tuple(
+    f"{name}Code"
+    for name in (
+        *("costCenter", "project", "businessUnit", "profitCenter", "businessArea", "employee"),
+        *(
+            "customer",
+            "internalOrder",
+            "salesOrder",
+            "workOrder",
+            "fixedAsset",
+            "service",
+            "budget",
+        ),
+    )
+)
 #: Values of a coding field that are looked up in F&O; they only have to tell dimensions apart.
 SAMPLES = 20
 #: Order lines that are looked at to tell what F&O calls a unit.

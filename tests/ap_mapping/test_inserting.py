@@ -95,6 +95,11 @@ def test_a_file_that_is_no_mapping_is_refused() -> None:
         insert("- a\n", [], "mapping.yml")
 
 
+def test_a_way_of_writing_that_is_not_understood_is_left_alone() -> None:
+    with pytest.raises(MappingError, match="cannot be added to it without changing"):
+        insert("? a\n: 1\n", [Entry(("b",), "2", WHY)], "mapping.yml")
+
+
 PATHS = st.sampled_from(
     [
         ("companies",),

@@ -142,6 +142,8 @@ def test_what_basware_lists_is_matched_without_invoices(
     assert "companies.9000" in paths
     assert "payment_terms.45N" in paths
     assert "dimensions.Department" in paths  # no invoice tells which field carries it
+    assert "  CostCenter:\n    # the same name; no invoice that was read has a value\n" in text
+    assert text.index("  1000: ") < text.index("  2000: ") < text.index("  9000: ")
     assert "mapping.schema.json" in text.splitlines()[0]
 
 
@@ -155,7 +157,8 @@ def test_codes_of_dynamics_where_basware_has_none(
     sandbox.load(world)
     drafted()
     text = (tmp_path / "mapping.yml").read_text().replace("USA: !gap", "USA: US")
-    mapping = parse_mapping(text.replace("!gap", "{coding_field: x}"))
+    text = text.replace("import: !gap", "import: null").replace("!gap", "{coding_field: x}")
+    mapping = parse_mapping(text)
     entity = mapping.for_legal_entity("usmf")
     assert entity.payment_term("Net30") == "Net30"
     assert entity.tax_groups("CAST725").sales_tax_group == "US-CA"
@@ -239,7 +242,7 @@ def test_what_may_not_be_read_is_told(drafted: Drafted, sandbox: Sandbox) -> Non
     result = drafted("--output", "-")
     assert "# taxCodes of Basware could not be read, so invoices alone tell" in result.stdout
     assert "note: PaymentTerms of Dynamics could not be read" in result.stderr
-    assert "  # GAP: usmf: It is due after 30 days, no term" in result.stdout
+    assert "  # GAP: usmf: it is due after 30 days, no term" in result.stdout
 
 
 def test_errors_are_words(drafted: Drafted, tmp_path: Path) -> None:

@@ -43,13 +43,12 @@ def _method(scene: Scene, code: str, entity: str, invoices: list[Row]) -> Propos
         return Proposal(scalar(method), why)
     counts = Counter(vendors.values())
     told = shown(f"{name} ({count} of its vendors)" for name, count in counts.most_common())
-    words = (
-        f"which method of payment is {code}? Dynamics has {shown(there) or 'none'}"
-        + (f"; {told}" if told else "")
-        + ". Write its name, or null for the vendor's own; or take the line out: invoices with "
-        "this method are rejected"
+    ask = (
+        f"Which method of payment is {code}? Write its name, or null for the vendor's own; or take "
+        "the line out: invoices with this method are rejected"
     )
-    return Proposal(None, words)
+    words = f"Dynamics has {shown(there) or 'none'}"
+    return Proposal(None, f"{words}, its vendors have {told}" if told else words, ask)
 
 
 def unit_entries(scene: Scene) -> Iterator[Entry]:

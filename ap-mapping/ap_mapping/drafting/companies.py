@@ -24,7 +24,7 @@ def company_entries(
             "Basware shows no companies. List each of its company codes with the legal entity that "
             f"receives its invoices, such as 1000: {{legal_entity: usmf}}. There are: {known}",
         )
-    for code, name in names.items():
+    for code, name in sorted(names.items()):
         if code in taken:
             continue
         entity, why = _legal_entity(code, name, dynamics)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from ap_mapping.drafting.entry import Entry, gap, scalar, shown
 from ap_mapping.drafting.scene import Scene, normalised
-from ap_mapping.usage import dimension_fields
+from ap_mapping.usage import CODING_FIELDS, dimension_fields
 
 SECTION = "dimensions"
 #: Coding field -> import API that has its values; any other field may have any list.
@@ -37,20 +37,27 @@ def dimension_entries(scene: Scene) -> Iterator[Entry]:
 def _field(scene: Scene, dimension: str, fields: Mapping[str, list[str]]) -> tuple[str, str]:
     """The coding field and what that rests on; "" and why there is none."""
     wanted = normalised(dimension)
-    named = [name for name in fields if normalised(name) in {wanted, f"{wanted}code"}]
-    counts = {name: _known(scene, dimension, values) for name, values in fields.items()}
-    fitting = [
-        name
-        for name, values in fields.items()
-        if len(values) >= FEWEST_VALUES and counts[name] >= MOST * len(values)
+    known = [
+        name for name in (*fields, *CODING_FIELDS) if normalised(name) in {wanted, f"{wanted}code"}
     ]
-    if named and (named[0] in fitting or not fields[named[0]] or not any(counts.values())):
-        return named[0], f"the same name{_seen(counts, fields, named[0])}"
+    named = known[0] if known else ""
+    fitting = [name for name, values in fields.items() if _fits(scene, dimension, values)]
+    if named in fitting:
+        return named, f"the same name; {_seen(scene, dimension, fields[named])}"
     if len(fitting) == 1 and not _others(scene, dimension, fields[fitting[0]]):
-        return fitting[0], _seen(counts, fields, fitting[0]).removeprefix("; ")
+        return fitting[0], _seen(scene, dimension, fields[fitting[0]])
     if fitting:
         return "", f"The values of {shown(fitting)} fit, but not them alone."
+    if named and not fields.get(named):
+        return named, "the same name; no invoice that was read has a value"
+    if named:
+        return "", f"{named} has its name, but {_seen(scene, dimension, fields[named])}."
     return "", "No coding field has its name or its values."
+
+
+def _fits(scene: Scene, dimension: str, values: list[str]) -> bool:
+    known = _known(scene, dimension, values)
+    return len(values) >= FEWEST_VALUES and known >= MOST * len(values)
 
 
 def _known(scene: Scene, dimension: str, values: list[str]) -> int:
@@ -64,10 +71,9 @@ def _others(scene: Scene, dimension: str, values: list[str]) -> list[str]:
     return [name for name in names if _known(scene, name, values) >= count]
 
 
-def _seen(counts: Mapping[str, int], fields: Mapping[str, list[str]], name: str) -> str:
-    values = fields[name]
+def _seen(scene: Scene, dimension: str, values: list[str]) -> str:
     return (
-        f"; {counts[name]} of {len(values)} values on invoices are values of it" if values else ""
+        f"{_known(scene, dimension, values)} of {len(values)} values on invoices are values of it"
     )
 
 

@@ -35,10 +35,14 @@ class Entry:
 
 @dataclass(frozen=True)
 class Proposal:
-    """What one legal entity would have; `value` None = nothing can be proposed."""
+    """What one legal entity would have; `value` None = nothing can be proposed.
+
+    `comment` says why, `ask` what people are asked then.
+    """
 
     value: str | None
     comment: str
+    ask: str = ""
 
 
 def gap(path: Path, comment: str) -> Entry:
@@ -71,22 +75,26 @@ def spread(section: str, code: str, proposals: Mapping[str, Proposal]) -> list[E
     """What most legal entities would have for all of them, and the others' as exceptions."""
     counts = Counter(each.value for each in proposals.values() if each.value is not None)
     if not counts:
-        words = "; ".join(f"{name}: {each.comment}" for name, each in proposals.items())
-        return [gap((section, code), words)]
+        ask = next(iter(proposals.values())).ask
+        return [gap((section, code), f"{_reasons(proposals)}. {ask}")]
     [(common, _)] = counts.most_common(1)
-    reasons: dict[str, list[str]] = {}
-    for name, each in proposals.items():
-        if each.value == common:
-            reasons.setdefault(each.comment, []).append(name)
-    why = "; ".join(f"{shown(names)}: {reason}" for reason, names in reasons.items())
-    entries = [Entry((section, code), common, why)]
+    same = {name: each for name, each in proposals.items() if each.value == common}
+    entries = [Entry((section, code), common, _reasons(same))]
     for name, each in proposals.items():
         path = ("legal_entities", name, section, code)
         if each.value is None:
-            entries.append(gap(path, each.comment))
+            entries.append(gap(path, f"{each.comment}. {each.ask}"))
         elif each.value != common:
             entries.append(Entry(path, each.value, each.comment))
     return entries
+
+
+def _reasons(proposals: Mapping[str, Proposal]) -> str:
+    """Why, each reason with the legal entities that it is about."""
+    reasons: dict[str, list[str]] = {}
+    for name, each in proposals.items():
+        reasons.setdefault(each.comment, []).append(name)
+    return "; ".join(f"{shown(names)}: {reason}" for reason, names in reasons.items())
 
 
 def agreed(names: Sequence[str]) -> str | None:

@@ -33,7 +33,7 @@ def term_entries(scene: Scene) -> Iterator[Entry]:
 def _terms(scene: Scene) -> dict[str, dict[str, Terms | None]]:
     """Term -> legal entity -> what it comes to, by Basware's list, else on invoices."""
     found: dict[str, dict[str, Terms | None]] = {}
-    for each in scene.basware.payment_terms:
+    for each in sorted(scene.basware.payment_terms, key=lambda one: one.code):
         for entity in scene.entities(sorted(each.companies)):
             found.setdefault(each.code, {})[entity] = each.terms
     for code, invoices in sorted(used(scene.basware, "paymentTermCode").items()):
@@ -67,12 +67,12 @@ def _proposal(scene: Scene, code: str, entity: str, told: Terms | None) -> Propo
     terms = [each for each in scene.dynamics.terms if each.legal_entity == entity]
     term, why = _term(scene, code, entity, terms, told)
     if term is None:
-        words = (
-            f"{why} Which term of payment is {code}? Dynamics has "
-            f"{shown(map(_told, terms)) or 'none'}. Write its name, or null for the vendor's own; "
-            "or take the line out: invoices with this term are rejected"
+        ask = (
+            f"Which term of payment is {code}? Write its name, or null for the vendor's own; or "
+            "take the line out: invoices with this term are rejected"
         )
-        return Proposal(None, words)
+        there = shown(map(_told, terms)) or "none"
+        return Proposal(None, f"{why}; Dynamics has {there}", ask)
     if told is None or told.discount is None:
         return Proposal(scalar(term), why)
     return _with_discount(scene, entity, term, told.discount, why)
@@ -90,7 +90,7 @@ def _term(
         term = agreed(own)
         if term and len(own) >= FEWEST_VENDORS:
             return term, f"all {len(own)} vendors with it on invoices have this term in Dynamics"
-        return None, "After how many days it is due could not be seen."
+        return None, "after how many days it is due could not be seen"
     same = [each.name for each in terms if each.days == days]
     if len(same) == 1:
         return same[0], f"both are due after {days} days, no other term is"
@@ -98,7 +98,7 @@ def _term(
     if term:
         return term, f"both are due after {days} days, and vendors with it have this term"
     words = "several terms are" if same else "no term of Dynamics is"
-    return None, f"It is due after {days} days, {words}."
+    return None, f"it is due after {days} days, {words}"
 
 
 def _of_vendors(scene: Scene, code: str, entity: str) -> list[str]:
@@ -122,12 +122,12 @@ def _with_discount(
     if len(same) == 1:
         value = block({"term": term, "cash_discount": same[0].code})
         return Proposal(value, f"{why}; both grant {told}")
-    words = (
-        f"the term is probably {term} ({why}). Which cash discount is {told}? Dynamics has "
-        f"{shown(map(_granted, there)) or 'none'}. Write {{term: {scalar(term)}, cash_discount: "
-        "...}, or the term alone"
+    ask = (
+        f"Which cash discount is {told}? Write {{term: {scalar(term)}, cash_discount: ...}}, or "
+        "the term alone"
     )
-    return Proposal(None, words)
+    words = f"the term is probably {term}, {why}; Dynamics has the cash discounts"
+    return Proposal(None, f"{words} {shown(map(_granted, there)) or '(none)'}", ask)
 
 
 def _told(term: PaymentTerms) -> str:

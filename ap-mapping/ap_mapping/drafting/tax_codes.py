@@ -30,7 +30,7 @@ def tax_entries(scene: Scene) -> Iterator[Entry]:
 def _percentages(scene: Scene) -> dict[str, dict[str, set[Decimal]]]:
     """Tax code -> legal entity -> what it comes to there, by Basware's list and on invoices."""
     found: dict[str, dict[str, set[Decimal]]] = {}
-    for each in scene.basware.tax_codes:
+    for each in sorted(scene.basware.tax_codes, key=lambda one: one.code):
         for entity in scene.entities(sorted(each.companies)):
             told = found.setdefault(each.code, {}).setdefault(entity, set())
             if each.percentage is not None:
@@ -63,12 +63,12 @@ def _proposal(scene: Scene, code: str, entity: str, percentages: set[Decimal]) -
         + (f" ({as_text(p.percentage)} %)" if p.percentage is not None else "")
         for p in same or pairs
     )
-    words = (
-        f"{told}. Which sales tax group and item sales tax group stand for {code}? Dynamics has "
-        f"{pairs_text or 'none'}. Write {{sales_tax_group: ..., item_sales_tax_group: ...}}, or "
-        "take the line out: invoices with this code are rejected"
+    ask = (
+        f"Which sales tax group and item sales tax group stand for {code}? Write "
+        "{sales_tax_group: ..., item_sales_tax_group: ...}, or take the line out: invoices with "
+        "this code are rejected"
     )
-    return Proposal(None, words)
+    return Proposal(None, f"{told}, and Dynamics has {pairs_text or 'no pair'}", ask)
 
 
 def _value(pair: TaxPair) -> str:
