@@ -26,8 +26,6 @@ from tap_d365fo.tax_combinations import combinations
 
 from target_d365fo.target import TargetD365FO
 
-#: Vendors and main accounts on invoices that are looked up at most: some tell enough.
-LOOKED_UP = 400
 
 COUNTRY = ("AddressCountryRegionId", "AddressCountryRegionISOCode")
 ISO_LENGTH = 2
@@ -118,7 +116,7 @@ class Stocktaking:
 
     def vendors(self, known: BaswareStock) -> Iterator[Vendor]:
         """Yield the accounts of the vendors on invoices."""
-        codes = list(used(known, "supplierCode"))[:LOOKED_UP]
+        codes = used(known, "supplierCode")
         keys = [{"VendorAccountNumber": code} for code in codes]
         names = ("DefaultPaymentTermsName", "DefaultVendorPaymentMethodName", *COUNTRY)
         fields = ("dataAreaId", *present(self.reader, "VendorsV3", names))
@@ -154,7 +152,7 @@ class Stocktaking:
 
     def accounts(self, known: BaswareStock) -> frozenset[str] | None:
         """Return the main accounts that there are of those on invoices."""
-        codes = list(used_on_rows(known, "accountCode"))[:LOOKED_UP]
+        codes = used_on_rows(known, "accountCode")
         keys = [{"MainAccountId": code} for code in codes]
         rows = self.read(
             "MainAccounts",
