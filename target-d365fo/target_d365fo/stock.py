@@ -26,7 +26,6 @@ from tap_d365fo.tax_combinations import combinations
 
 from target_d365fo.target import TargetD365FO
 
-
 COUNTRY = ("AddressCountryRegionId", "AddressCountryRegionISOCode")
 ISO_LENGTH = 2
 
