@@ -44,7 +44,7 @@ def examined(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         assert result.exit_code == int(wrong), result.output
         return {
             f"{title}: {each['about']}": (each["verdict"], each["says"], each["remedy"])
-            for title, findings in json.loads(result.output).items()
+            for title, findings in json.loads(result.stdout).items()
             for each in findings
         }
 

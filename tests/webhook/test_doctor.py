@@ -74,7 +74,7 @@ def test_the_doctor_asks_it_too(
     with pytest.raises(SetupError, match="https"):
         found()
     result = CliRunner().invoke(operator, ["doctor", "--format", "json"])
-    [finding] = json.loads(result.output)["Webhook"]
+    [finding] = json.loads(result.stdout)["Webhook"]
     assert (finding["about"], finding["verdict"]) == ("settings", "unknown")
     monkeypatch.delenv("BASWARE_WEBHOOK_URL")
     result = CliRunner().invoke(operator, ["doctor"])
