@@ -5,7 +5,7 @@ from __future__ import annotations
 from ap_mapping.checking import schema
 from ap_mapping.entity import EntityMapping, line_values
 from ap_mapping.errors import MappingError, MappingHole
-from ap_mapping.mapping import Mapping, load_mapping, parse_mapping
+from ap_mapping.mapping import Mapping, load_mapping, parse_mapping, problems_of
 from ap_mapping.sections import (
     Codes,
     Dimension,
@@ -39,5 +39,6 @@ __all__ = [
     "load_mapping",
     "parse_mapping",
     "parse_template",
+    "problems_of",
     "schema",
 ]

@@ -14,15 +14,23 @@ _KINDS = {
 }
 
 
-class MappingError(Exception):
-    """mapping.yml cannot be used: `file`, `line` (from 1, None if unknown), `path`, `remedy`."""
+class MappingError(ValueError):
+    """mapping.yml cannot be used: `file`, `line` and `column` (from 1, None if unknown), `path`."""
 
     def __init__(
-        self, problem: str, *, file: str, line: int | None = None, path: str = "", remedy: str = ""
+        self,
+        problem: str,
+        *,
+        file: str,
+        line: int | None = None,
+        column: int | None = None,
+        path: str = "",
+        remedy: str = "",
     ) -> None:
         self.problem = problem
         self.file = file
         self.line = line
+        self.column = column
         self.path = path
         self.remedy = remedy
         where = [file]
@@ -31,6 +39,13 @@ class MappingError(Exception):
         if path:
             where.append(path)
         super().__init__(f"{', '.join(where)}: {problem}" + (f". {remedy}" if remedy else ""))
+
+    @property
+    def one_line(self) -> str:
+        """The same as compilers say it, `file:line:column: path: problem; remedy`."""
+        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
+        words = "; ".join(filter(None, (self.problem, self.remedy)))
+        return " ".join(f"{place}: {f'{self.path}: ' if self.path else ''}{words}".split())
 
 
 class MappingHole(LookupError):

@@ -10,10 +10,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 from ap_mapping.building import entity_mapping, merge_sections
-from ap_mapping.checking import check_tree
+from ap_mapping.checking import checked_tree
 from ap_mapping.errors import MappingError, MappingHole
-from ap_mapping.reading import Source, read_tree
-from ap_mapping.templates import parse_template
+from ap_mapping.reading import Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping as ReadOnly
@@ -59,33 +58,46 @@ class Mapping:
 
 def load_mapping(path: str | Path) -> Mapping:
     """Read and check a mapping file; raises MappingError with file, line, path and remedy."""
-    file = Path(path)
+    return parse_mapping(read_file(path), file=str(path))
+
+
+def problems_of(path: str | Path) -> list[MappingError]:
+    """All that is wrong with a mapping file, top to bottom; nothing is raised."""
+    source = Source(str(path))
     try:
-        text = file.read_text(encoding="utf-8")
+        checked_tree(read_file(path), source)
+    except MappingError as error:
+        source.problems.append(error)
+    return source.problems
+
+
+def read_file(path: str | Path) -> str:
+    """The text of a mapping file. Raises MappingError."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise MappingError(
             f"cannot be read: {error.strerror}",
-            file=str(file),
+            file=str(path),
             remedy="Give the path of mapping.yml in the setting mapping_file",
         ) from error
     except UnicodeDecodeError as error:
         raise MappingError(
-            "is not UTF-8 text", file=str(file), remedy="Save the file as UTF-8"
+            "is not UTF-8 text", file=str(path), remedy="Save the file as UTF-8"
         ) from error
-    return parse_mapping(text, file=str(file))
 
 
 def parse_mapping(text: str, file: str = "mapping.yml") -> Mapping:
-    """The same for text at hand; `file` is its name in messages."""
+    """The same for text at hand; `file` is its name in messages. Of several problems, the first."""
     source = Source(file)
-    tree = read_tree(text, source)
-    check_tree(tree, source)
+    tree = checked_tree(text, source)
+    if source.problems:
+        raise source.first()
     checked = cast("dict[str, Any]", tree)
-    _check_templates(checked, source)
     companies = {
         code: company["legal_entity"].lower() for code, company in checked["companies"].items()
     }
-    own = _own_sections(checked.get("legal_entities", {}), companies, source)
+    own = _own_sections(checked.get("legal_entities", {}))
     entities = {
         entity: entity_mapping(entity, merge_sections(checked, own.get(entity, {})))
         for entity in companies.values()
@@ -98,43 +110,9 @@ def parse_mapping(text: str, file: str = "mapping.yml") -> Mapping:
     )
 
 
-def _check_templates(tree: dict[str, Any], source: Source) -> None:
-    """Parse every template once, where its place in the file is known."""
-    blocks: list[tuple[tuple[str, ...], dict[str, Any]]] = [((), tree)]
-    blocks += [(("legal_entities", le), t) for le, t in tree.get("legal_entities", {}).items()]
-    for path, sections in blocks:
-        for section in ("header", "line"):
-            block = sections.get(section, {})
-            _check_template(block.get("description"), (*path, section, "description"), source)
-            for field, value in block.get("fields", {}).items():
-                _check_template(value, (*path, section, "fields", field), source)
-
-
-def _check_template(value: Any, path: tuple[str, ...], source: Source) -> None:
-    if not isinstance(value, str):
-        return
-    try:
-        parse_template(value)
-    except ValueError as error:
-        raise source.error(str(error), path, "Correct the template") from error
-
-
-def _own_sections(
-    tree: dict[str, Any], companies: dict[str, str], source: Source
-) -> dict[str, dict[str, Any]]:
-    own: dict[str, dict[str, Any]] = {}
-    for name, sections in tree.items():
-        entity = name.lower()
-        path = ("legal_entities", name)
-        if entity not in companies.values():
-            known = ", ".join(dict.fromkeys(companies.values()))
-            raise source.error(
-                f"no company goes to legal entity {name!r}", path, f"Known under companies: {known}"
-            )
-        if entity in own:
-            raise source.error(f"legal entity {entity!r} is there twice", path, "Keep one of them")
-        own[entity] = sections
-    return own
+def _own_sections(tree: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The exceptions by legal entity in lower case."""
+    return {name.lower(): sections for name, sections in tree.items()}
 
 
 def _fingerprint(tree: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from ap_mapping import Mapping as ApMapping
 from singer_delivery.errors import DeliveryError
 from singer_delivery.examination import Finding, Verdict, look, skew
 from singer_delivery.live import configured
@@ -13,15 +14,23 @@ from tap_basware.client import BaswareClient, Page, Record
 
 from target_basware.resources import LISTS, RESOURCES
 from target_basware.target import ACKNOWLEDGING, CONFIRMING, SCOPES, TargetBasware
+from target_basware.unmapped import FIELDS, KINDS, unmapped
 
 DOCUMENTS = "v1/accountingDocuments"
-WAITING = {"ProcessingStatus": "WaitingForTransfer", "pageSize": "1"}
+WAITING = {"ProcessingStatus": "WaitingForTransfer", "pageSize": "100"}
 ASK = "Ask Basware to grant it to the API client"
 STATUS = (
     "Ask Basware to enable accountingDocuments/status: payments of invoices that the ledger does "
     "not know are looked up by it"
 )
-MAP = "Add them to mapping.yml, or rejections name them when an invoice needs one"
+MAP = (
+    "Add them to mapping.yml (`singer-delivery draft-mapping --onto mapping.yml` proposes how), or "
+    "rejections name them when an invoice needs one"
+)
+COVER = (
+    "Where they carry a financial dimension, add it under dimensions in mapping.yml: Dynamics does "
+    "not get their values"
+)
 
 
 def examine(config: Mapping[str, Any]) -> Iterator[Finding]:
@@ -49,7 +58,7 @@ def examine(config: Mapping[str, Any]) -> Iterator[Finding]:
     yield from _scopes(target)
     yield _status(client, page.records)
     if target.config.get("mapping_file"):
-        yield from _mapping(target)
+        yield from _mapping(target, page.records)
 
 
 def _scopes(target: TargetBasware) -> Iterator[Finding]:
@@ -105,8 +114,8 @@ def _status(client: BaswareClient, waiting: Sequence[Record]) -> Finding:
     return Finding(about, Verdict.WARNING, "accountingDocuments/status finds nothing", STATUS)
 
 
-def _mapping(target: TargetBasware) -> Iterator[Finding]:
-    """Compare what Basware has with what the mapping knows."""
+def _mapping(target: TargetBasware, waiting: Sequence[Record]) -> Iterator[Finding]:
+    """Compare what Basware has, and what waits there, with what the mapping knows."""
     mapped = look("mapping", lambda: f"companies {', '.join(target.mapping.companies)} are mapped")
     yield mapped
     if mapped.verdict is not Verdict.FINE:
@@ -123,6 +132,28 @@ def _mapping(target: TargetBasware) -> Iterator[Finding]:
     }
     for api, (field, codes) in known.items():
         yield _unmapped(target, api, field, codes)
+    yield from _waiting(mapping, waiting)
+
+
+def _waiting(mapping: ApMapping, waiting: Sequence[Record]) -> Iterator[Finding]:
+    """Look each code up that the invoices read so far use."""
+    if not waiting:
+        says = "no invoice waits that could be looked at; run this again when some do"
+        yield Finding("mapping of what waits", Verdict.UNKNOWN, says)
+        return
+    found = unmapped(mapping, waiting)
+    for kind in KINDS:
+        about = f"mapping of waiting {kind}"
+        missing = sorted(found[kind])
+        if not missing:
+            says = f"{len(waiting)} invoices that wait use none without an entry"
+            yield Finding(about, Verdict.FINE, says)
+        elif kind == FIELDS:
+            says = f"invoices use {', '.join(missing)}, which the mapping does not read"
+            yield Finding(about, Verdict.WARNING, says, COVER)
+        else:
+            says = f"invoices use {', '.join(missing)}, not in the mapping"
+            yield Finding(about, Verdict.WARNING, says, MAP)
 
 
 def _unmapped(target: TargetBasware, api: str, field: str, codes: set[str]) -> Finding:

@@ -13,7 +13,7 @@ from singer_delivery.examination import Finding, Verdict, look, skew
 from singer_delivery.live import configured
 from tap_d365fo.client import D365Client
 from tap_d365fo.connection import check_connection
-from tap_d365fo.dimensions import WHERE
+from tap_d365fo.dimensions import MAIN_ACCOUNT, WHERE
 
 from target_d365fo.lookup import POSTED
 from target_d365fo.payload import HEADERS, LINES
@@ -68,6 +68,23 @@ NUMBERS = (
     "reference: allow user changes to a lower and to a higher number; else set header_reference to "
     "number_sequence"
 )
+CREATE = "Correct mapping.yml, or create them in Dynamics: invoices that need one are rejected"
+NO_TERM = (
+    "Add them to payment_terms in mapping.yml, if they are in use: a vendor with such a term has "
+    "none in Basware"
+)
+NO_METHOD = (
+    "Add them to payment_methods in mapping.yml, if they are in use: a vendor with such a method "
+    "has masters.payment_means in Basware"
+)
+SEGMENTS = (
+    "Add them to dimensions in mapping.yml, if invoices are to bring their values: until then the "
+    "segments stay empty"
+)
+#: Sets that all legal entities share.
+SHARED = frozenset(
+    {"UnitsOfMeasure.UnitSymbol", "Currencies.CurrencyCode", "MainAccounts.MainAccountId"}
+)
 #: Policy (enum ReuseVoucher) -> what it means for an invoice that somebody enters by hand as well.
 POLICIES: Mapping[str, tuple[Verdict, str]] = {
     "NoDuplicate": (Verdict.FINE, "rejects a number that was used"),
@@ -112,6 +129,7 @@ def examine(config: Mapping[str, Any]) -> Iterator[Finding]:
         yield from _mapping(client, target.mapping)
         if formats.verdict is Verdict.FINE:
             yield _dimensions(target)
+            yield _segments(target)
 
 
 def _readable(client: D365Client, flow: str, names: Sequence[str]) -> Finding:
@@ -188,16 +206,108 @@ def _codes(
             "item sales tax groups",
             lambda entity: (each.item_sales_tax_group for each in entity.tax_codes.values()),
         ),
+        "CashDiscounts.CashDiscountCode": (
+            "cash discounts",
+            lambda entity: (each.cash_discount for each in entity.payment_terms.values()),
+        ),
+        "VendorPaymentMethods.Name": (
+            "methods of payment",
+            lambda entity: (entity.payment_methods or {}).values(),
+        ),
+        "UnitsOfMeasure.UnitSymbol": ("units", lambda entity: entity.units.values.values()),
+        "Currencies.CurrencyCode": (
+            "currencies",
+            lambda entity: entity.currencies.values.values(),
+        ),
+        "MainAccounts.MainAccountId": (
+            "main accounts",
+            lambda entity: entity.main_accounts.values.values(),
+        ),
+        "VendorsV3.VendorAccountNumber": (
+            "vendors",
+            lambda entity: entity.vendors.values.values(),
+        ),
     }
     for place, (what, codes_of) in kinds.items():
         field = place.partition(".")[2]
         keys = [
-            {"dataAreaId": name, field: code}
+            {**({} if place in SHARED else {"dataAreaId": name}), field: code}
             for name, entity in seen_as.items()
             for code in dict.fromkeys(codes_of(entity))
             if code
         ]
-        yield _exist(client, what, place, keys)
+        if keys:
+            yield _exist(client, what, place, keys)
+    yield _values(client, seen_as.values())
+    yield from _not_offered(client, seen_as)
+
+
+def _values(client: D365Client, entities: Iterable[EntityMapping]) -> Finding:
+    """Look for the dimension values that the mapping translates to."""
+    about, place = "dimension values", "FinancialDimensionValues"
+    keys = [
+        {"FinancialDimension": dimension.name, "DimensionValue": value}
+        for entity in entities
+        for dimension in entity.dimensions
+        for value in dimension.codes.values.values()
+    ]
+    if not keys:
+        return Finding(about, Verdict.FINE, "the mapping translates none")
+    try:
+        found = {
+            (str(row["FinancialDimension"]).casefold(), str(row["DimensionValue"]).casefold())
+            for row in client.lookup(place, keys)
+        }
+    except DeliveryError as error:
+        return Finding(about, Verdict.UNKNOWN, f"{place} cannot be read ({error})", ROLE)
+    pairs = dict.fromkeys((key["FinancialDimension"], key["DimensionValue"]) for key in keys)
+    missing = [
+        f"{value} ({name})"
+        for name, value in pairs
+        if (name.casefold(), value.casefold()) not in found
+    ]
+    if missing:
+        says = f"the mapping names {', '.join(missing)}, which {place} does not have"
+        return Finding(about, Verdict.WARNING, says, CREATE)
+    return Finding(about, Verdict.FINE, f"all {len(pairs)} of the mapping exist")
+
+
+def _not_offered(client: D365Client, seen_as: Mapping[str, EntityMapping]) -> Iterator[Finding]:
+    """List what vendors of the mapped legal entities may have and no Basware code stands for."""
+    terms = {
+        name: {each.term or "" for each in entity.payment_terms.values()}
+        for name, entity in seen_as.items()
+    }
+    methods = {
+        name: {each or "" for each in entity.payment_methods.values()}
+        for name, entity in seen_as.items()
+        if entity.payment_methods is not None
+    }
+    yield _unmapped(client, "terms of payment without a code", "PaymentTerms", terms, NO_TERM)
+    if methods:
+        about = "methods of payment without a code"
+        yield _unmapped(client, about, "VendorPaymentMethods", methods, NO_METHOD)
+
+
+def _unmapped(
+    client: D365Client, about: str, entity_set: str, known: Mapping[str, set[str]], remedy: str
+) -> Finding:
+    """Compare the names in a set with those that each legal entity's mapping has."""
+    folded = {entity: {name.casefold() for name in names} for entity, names in known.items()}
+    try:
+        rows = client.lookup(entity_set, [{"dataAreaId": name} for name in known], select=["Name"])
+        there = sorted((str(row["dataAreaId"]).lower(), str(row["Name"])) for row in rows)
+    except DeliveryError as error:
+        return Finding(about, Verdict.UNKNOWN, f"{entity_set} cannot be read ({error})", ROLE)
+    missing = [
+        f"{name} ({entity})"
+        for entity, name in there
+        if name.casefold() not in folded.get(entity, set())
+    ]
+    if missing:
+        says = f"Dynamics has {', '.join(missing)}, not in the mapping"
+        return Finding(about, Verdict.WARNING, says, remedy)
+    return Finding(about, Verdict.FINE, f"all {len(there)} that Dynamics has are mapped")
 
 
 def _exist(
@@ -216,10 +326,7 @@ def _exist(
     missing = [name for name in names if name.casefold() not in found]
     if missing:
         says = f"the mapping names {', '.join(missing)}, which no legal entity has ({entity_set})"
-        remedy = (
-            "Correct mapping.yml, or create them in Dynamics: invoices that need one are rejected"
-        )
-        return Finding(about, Verdict.WARNING, says, remedy)
+        return Finding(about, Verdict.WARNING, says, CREATE)
     return Finding(about, Verdict.FINE, f"all {len(names)} of the mapping exist")
 
 
@@ -236,3 +343,23 @@ def _dimensions(target: TargetD365FO) -> Finding:
         )
         return Finding("dimensions", Verdict.WRONG, says, remedy)
     return Finding("dimensions", Verdict.FINE, f"{', '.join(names)} are segments of the format")
+
+
+def _segments(target: TargetD365FO) -> Finding:
+    """List the segments of the active format that a legal entity's mapping does not know."""
+    about = "dimensions without a coding field"
+    segments = [
+        name
+        for name in target.dimension_formats.ledger_format.segments
+        if name.casefold() != MAIN_ACCOUNT.casefold()
+    ]
+    missing = [
+        f"{segment} ({name})"
+        for name in target.mapping.legal_entities
+        for segment in segments
+        if target.mapping.for_legal_entity(name).dimension(segment) is None
+    ]
+    if missing:
+        says = f"the format has {', '.join(missing)}, not in the mapping"
+        return Finding(about, Verdict.WARNING, says, SEGMENTS)
+    return Finding(about, Verdict.FINE, f"all {len(segments)} segments of the format are mapped")

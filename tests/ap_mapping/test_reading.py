@@ -73,7 +73,7 @@ BROKEN = {
     "version": (SMALLEST.replace("1", "2", 1), 1, "version", '"2" is not possible here'),
     "unknown section": (SMALLEST + "tax_code: {}", 3, "tax_code", "Did you mean tax_codes"),
     "unknown key": (
-        SMALLEST + "tax_codes:\n  T1:\n    sales_tax_grp: X",
+        SMALLEST + "tax_codes:\n  T1:\n    sales_tax_grp: X\n    item_sales_tax_group: Y",
         5,
         "tax_codes.T1.sales_tax_grp",
         "Did you mean sales_tax_group",
@@ -133,7 +133,7 @@ BROKEN = {
         "lists/LIST_KEY",
     ),
     "merge key": (SMALLEST + "units:\n  <<: {}", 4, "units", "merge keys"),
-    "alias of itself": ("&a [*a]", 1, "0", "contains itself"),
+    "alias of itself": (SMALLEST + "units: &a {values: *a}", 3, "units.values", "contains itself"),
     "tag": (SMALLEST + "units: !!python/none x", 3, "units", "tag"),
     "key is a list": (SMALLEST + "? [a]\n: b", 3, "", "a key must be text"),
 }

@@ -11,10 +11,11 @@ from click.testing import CliRunner
 from sandbox.d365fo.tokens import UNREGISTERED_CLIENT_ID
 from sandbox.faults import Fault
 from sandbox.seed import small_world
-from sandbox.seed.builders import accounting_document
+from sandbox.seed.builders import accounting_document, coding_row
 from sandbox.server import Sandbox
 from singer_delivery.examination import Verdict, skew
 from singer_delivery.operator.cli import main
+from target_basware.unmapped import KINDS
 from target_d365fo.doctor import READ_BY
 
 from tests.pipelines.shell import MAPPING
@@ -43,7 +44,7 @@ def examined(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         assert result.exit_code == int(wrong), result.output
         return {
             f"{title}: {each['about']}": (each["verdict"], each["says"], each["remedy"])
-            for title, findings in json.loads(result.output).items()
+            for title, findings in json.loads(result.stdout).items()
             for each in findings
         }
 
@@ -82,6 +83,81 @@ def test_what_mappings_do_not_know_is_listed(examined: Examined) -> None:
     assert found["Basware: mapping of companies"][:2] == ("warning", "not in the mapping: 9000")
     assert "DE16" in found["Basware: mapping of taxCodes"][1]
     assert "45N" in found["Basware: mapping of paymentTerms"][1]
+
+
+WAITING = "Basware: mapping of waiting "
+
+
+def test_what_waits_is_held_against_the_mapping(examined: Examined, sandbox: Sandbox) -> None:
+    found = examined()
+    for kind in KINDS:
+        assert found[f"{WAITING}{kind}"][0] == "fine", kind
+    rows = [coding_row(net=1, tax_code="DE16", profitCenterCode="P1", cost_center="CC-01")]
+    options = {"paymentMethod": "Wire", "invoiceTypeCode": "PREPAY", "payment_term": "45N"}
+    sandbox.basware.load(
+        {
+            "accountingDocuments": [
+                accounting_document(company="2000", number="GAPS", rows=rows, **options),
+                accounting_document(company="9000", number="NOWHERE"),
+            ]
+        }
+    )
+    found = examined()
+    for kind, code in {
+        "companies": "9000",
+        "taxCodes": "DE16 (demf)",
+        "paymentTerms": "45N (demf)",
+        "payment methods": "Wire (demf)",
+        "invoice types": "PREPAY (demf)",
+        "coding fields": "profitCenterCode (demf)",
+    }.items():
+        verdict, says, remedy = found[f"{WAITING}{kind}"]
+        assert verdict == "warning"
+        assert f"invoices use {code}, " in says
+        assert "mapping.yml" in remedy
+
+
+def test_without_invoices_that_wait_it_says_so(examined: Examined, sandbox: Sandbox) -> None:
+    sandbox.load(small_world())
+    assert examined()["Basware: mapping of what waits"][0] == "unknown"
+
+
+def test_what_the_mapping_translates_to_has_to_exist(examined: Examined, tmp_path: Path) -> None:
+    text = Path(MAPPING).read_text()
+    for old, new in {
+        "KGM: kg": "KGM: nokg",
+        "currencies: {values: {}}": "currencies: {values: {X: NOC}}",
+        "main_accounts: {field: accountCode, values: {}}": "main_accounts: {values: {X: '99'}}",
+        "vendors: {field: supplierCode, values: {}}": "vendors: {values: {X: NOBODY}}",
+        "import: costCenters}": "import: costCenters, values: {X: NO-CC, Y: CC-01}}",
+        "Check: CHECK": "Check: NOCHECK",
+        "2%D7": "9%D9",
+        "  60N: Net60\n": "",
+        "  Department: {coding": "  #",
+        "[Department, ": "[",
+    }.items():
+        assert old in text
+        text = text.replace(old, new)
+    file = tmp_path / "mapping.yml"
+    file.write_text(text)
+    found = examined(TARGET_D365FO_MAPPING_FILE=str(file))
+    for about, words in {
+        "units": "nokg",
+        "currencies": "NOC",
+        "main accounts": "99",
+        "vendors": "NOBODY",
+        "dimension values": "names NO-CC (CostCenter), which",
+        "methods of payment": "NOCHECK",
+        "cash discounts": "9%D9",
+        "terms of payment without a code": "Net60 (usmf)",
+        "methods of payment without a code": "CHECK (usmf)",
+        "dimensions without a coding field": "Department (usmf)",
+    }.items():
+        verdict, says, remedy = found[f"Dynamics: {about}"]
+        assert verdict == "warning", about
+        assert words in says, says
+        assert "mapping.yml" in remedy
+    assert found["Dynamics: dimensions"][0] == "fine"
 
 
 def test_duplicate_policies_are_named(examined: Examined) -> None:

@@ -22,6 +22,7 @@ LIVE = {
     "doctor": "doctor_command",
     "dry-run": "dry_run_command",
     "mapping-diff": "mapping_diff_command",
+    "draft-mapping": "drafting",
     "rebuild": "live_commands",
     "report": "report_command",
     "reconcile": "live_commands",

@@ -19,6 +19,10 @@ SYSTEMS = (
     ("Basware", "basware", "target-basware", "target_basware.doctor:examine"),
     ("Dynamics", "d365fo", "target-d365fo", "target_d365fo.doctor:examine"),
 )
+#: Looked at where it is set up; nothing is said of it elsewhere.
+OPTIONAL = (
+    ("Webhook", "basware-webhook", "basware-webhook", "tap_basware.webhook.doctor:examine"),
+)
 MARKS = {
     Verdict.FINE: "ok     ",
     Verdict.WARNING: "warning",
@@ -33,8 +37,8 @@ MARKS = {
     "configs",
     multiple=True,
     metavar="PLUGIN=FILE",
-    help="Settings of target-d365fo or target-basware as JSON, instead of Meltano's or those of "
-    "the environment.",
+    help="Settings of target-d365fo, target-basware or basware-webhook as JSON, instead of "
+    "Meltano's or those of the environment.",
 )
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
 def doctor(configs: Sequence[str], form: str) -> None:
@@ -44,12 +48,11 @@ def doctor(configs: Sequence[str], form: str) -> None:
     """
     files = config_files(configs)
     found: dict[str, list[Finding]] = {}
-    for title, name, plugin, place in SYSTEMS:
-        if form == "text":
-            click.echo(title)
-        found[title] = []
+    for title, name, plugin, place in (*SYSTEMS, *OPTIONAL):
         for finding in _examined(name, place, plugin, files):
-            found[title].append(finding)
+            if title not in found and form == "text":
+                click.echo(title)
+            found.setdefault(title, []).append(finding)
             if form == "text":
                 _print(finding)
     if form == "json":
@@ -67,11 +70,13 @@ def doctor(configs: Sequence[str], form: str) -> None:
 
 def _examined(name: str, place: str, plugin: str, files: Mapping[str, Any]) -> Iterator[Finding]:
     """Yield what a plugin finds; its settings may be the first thing that is wrong."""
+    # Who does not use what is optional may not even have it in the project.
+    verdict = Verdict.UNKNOWN if name in {each[1] for each in OPTIONAL} else Verdict.WRONG
     try:
         examine: Examine = offered(GROUP, name, place)
         yield from examine(plugin_settings(plugin, files))
     except DeliveryError as error:
-        yield Finding("settings", Verdict.WRONG, str(error))
+        yield Finding("settings", verdict, str(error))
 
 
 def _print(finding: Finding) -> None:

@@ -24,7 +24,6 @@ from tap_basware.webhook.settings import BaswareWebhook, kinds, settings
 from tap_basware.webhook.signing_secrets import LOOK_AGAIN, secrets_of
 from tap_basware.webhook.subscriptions import (
     SCOPES,
-    Comparison,
     Kind,
     Subscriptions,
     compare,
@@ -210,7 +209,9 @@ def check(file: Path | None, no_test: bool) -> None:
     with closing(_inbox(config)) as inbox:
         since, latest = inbox.subscribed(), inbox.latest()
     found = compare(wanted, url, _api(config).listed())
-    wrong = _verdict(found, since)
+    for each in found.right:
+        click.echo(f"right: {each}")
+    wrong = found.faults(since)
     for each in found.others:
         click.echo(f"not ours: {each}")
     click.echo(f"the latest notification came at {latest}" if latest else "none has come yet")
@@ -222,25 +223,6 @@ def check(file: Path | None, no_test: bool) -> None:
             click.echo(f"{url} answers")
     if wrong:
         raise Wrong("\n".join(wrong))
-
-
-def _verdict(found: Comparison, since: Mapping[Kind, str]) -> list[str]:
-    """Print what is right; return what is wrong, in words."""
-    for each in found.right:
-        click.echo(f"right: {each}")
-    wrong = [
-        f"leads elsewhere: {each}; `subscribe --replace` changes it" for each in found.elsewhere
-    ]
-    for kind in found.missing:
-        name = "/".join(kind)
-        if kind in since:
-            wrong.append(
-                f"{name}: Basware has dropped it (we subscribed at {since[kind]}); "
-                "see whether the webhook can be reached, then `subscribe` again"
-            )
-        else:
-            wrong.append(f"{name}: not subscribed yet; `subscribe` does it")
-    return wrong
 
 
 def _subscribe(

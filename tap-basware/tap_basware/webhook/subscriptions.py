@@ -101,6 +101,22 @@ class Comparison:
     missing: Sequence[Kind]
     others: Sequence[Subscription]
 
+    def faults(self, since: Mapping[Kind, str]) -> list[str]:
+        """Return what is wrong, in words; `since` are the times of what we know to have had."""
+        wrong = [
+            f"leads elsewhere: {each}; `subscribe --replace` changes it" for each in self.elsewhere
+        ]
+        for kind in self.missing:
+            name = "/".join(kind)
+            if kind in since:
+                wrong.append(
+                    f"{name}: Basware has dropped it (we subscribed at {since[kind]}); "
+                    "see whether the webhook can be reached, then `subscribe` again"
+                )
+            else:
+                wrong.append(f"{name}: not subscribed yet; `subscribe` does it")
+        return wrong
+
 
 def compare(wanted: Sequence[Kind], url: str, actual: Sequence[Subscription]) -> Comparison:
     """Compare wanted kinds with the subscriptions that there are."""
