@@ -9,16 +9,19 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import (
+    JSON,
     ColumnElement,
     Connection,
     Row,
     Select,
     and_,
+    cast,
     func,
     literal,
     or_,
     select,
     tuple_,
+    type_coerce,
 )
 
 from singer_delivery.document import Status
@@ -262,6 +265,15 @@ def _between(
         *([column < sortable(until)] if until else []),
         column != "",
     )
+
+
+def entity_of(connection: Connection) -> ColumnElement[str]:
+    """Return the expression for a document's legal entity in lower case, "" for none."""
+    # CAST to JSON would make a number of it in SQLite, which has no such type.
+    is_sqlite = connection.dialect.name == "sqlite"
+    detail = (type_coerce if is_sqlite else cast)(documents.c.detail, JSON)
+    named = [detail[name].as_string() for name in ENTITY_NAMES]
+    return func.lower(func.coalesce(*named, documents.c.scope)).label("entity")
 
 
 def sortable(instant: datetime) -> str:
