@@ -6,6 +6,7 @@ import itertools
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -107,15 +108,11 @@ def mass_rejection(connection: Connection, limits: Limits, now: datetime) -> Ite
             "were rejected"
         )
         chosen = Filter((Status.REJECTED.value,), entity=entity, stream=stream, since=since)
-        yield Alert(
-            Kind.MASS_REJECTION,
-            f"{stream}/{entity}" if entity else stream,
-            Severity.CRITICAL,
-            title,
-            REJECTED_REMEDY,
-            count=rejected,
-            examples=_examples(find(connection, chosen, limit=EXAMPLES)),
-        )
+        subject = f"{stream}/{entity}" if entity else stream
+        with closing(find(connection, chosen, limit=EXAMPLES)) as found:
+            examples = _examples(found)
+        alert = Alert(Kind.MASS_REJECTION, subject, Severity.CRITICAL, title, REJECTED_REMEDY)
+        yield replace(alert, count=rejected, examples=examples)
 
 
 def silence(connection: Connection, limits: Limits, now: datetime) -> Iterator[Alert]:
@@ -260,8 +257,8 @@ def _last(connection: Connection, stream: str, quiet: Quiet) -> str:
     if quiet.entity == ALL:
         query = select(func.max(CHANGED)).where(documents.c.stream == stream)
         return connection.execute(query).scalar() or ""
-    newest = find(connection, Filter(stream=stream, entity=quiet.entity), limit=1)
-    return next((one.at for one in newest if one.at), "")
+    with closing(find(connection, Filter(stream=stream, entity=quiet.entity))) as newest:
+        return next((one.at for one in newest if one.at), "")
 
 
 def _about(alert: Alert, listed: Sequence[Listed]) -> Alert:
