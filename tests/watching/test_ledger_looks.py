@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
 import sqlalchemy
 from singer_delivery.database import open_database, reading
 from singer_delivery.document import Outcome, Status
@@ -22,13 +20,6 @@ NOW = datetime.now(UTC)
 SUBJECT = f"target-test@{SYSTEM}"
 
 
-@pytest.fixture(params=["office", "postgres_office"])
-def place(request: pytest.FixtureRequest) -> Iterator[Office]:
-    found = request.getfixturevalue(request.param)
-    assert isinstance(found, Office)
-    yield found
-
-
 def looked(office: Office, *, later: timedelta = timedelta(), **limits: Any) -> list[Alert]:
     engine = open_database(office.url)
     try:
@@ -42,17 +33,17 @@ def only(office: Office, kind: Kind, **more: Any) -> list[Alert]:
     return [alert for alert in looked(office, **more) if alert.kind is kind]
 
 
-def test_all_is_well(place: Office) -> None:
-    place.deliver([invoice("1")])
-    assert looked(place) == []
+def test_all_is_well(office: Office) -> None:
+    office.deliver([invoice("1")])
+    assert looked(office) == []
 
 
-def test_stuck_documents_are_named_and_counted_by_stream(place: Office) -> None:
+def test_stuck_documents_are_named_and_counted_by_stream(any_office: Office) -> None:
     reason = f"its answers were lost; account {IBAN}"
-    place.deliver([invoice("1", "INV-1"), invoice("2")], Outcome(Status.STUCK, reason))
-    place.deliver([invoice("3")], Outcome(Status.STUCK), stream="vendor_payments")
+    any_office.deliver([invoice("1", "INV-1"), invoice("2")], Outcome(Status.STUCK, reason))
+    any_office.deliver([invoice("3")], Outcome(Status.STUCK), stream="vendor_payments")
 
-    payments, invoices = sorted(looked(place), key=lambda alert: alert.count)
+    payments, invoices = sorted(looked(any_office), key=lambda alert: alert.count)
     assert (invoices.kind, invoices.subject, invoices.count) == (Kind.STUCK, "vendor_invoices", 2)
     assert (payments.subject, len(payments.members)) == ("vendor_payments", 1)
     assert invoices.severity is Severity.CRITICAL
@@ -62,102 +53,102 @@ def test_stuck_documents_are_named_and_counted_by_stream(place: Office) -> None:
     assert abs(invoices.since - NOW) < timedelta(minutes=5)
 
 
-def test_in_doubt_is_told_when_it_lasts(place: Office) -> None:
-    place.at_work([invoice("1")]).close()
-    assert only(place, Kind.IN_DOUBT) == []
-    [alert] = only(place, Kind.IN_DOUBT, later=timedelta(minutes=61))
+def test_in_doubt_is_told_when_it_lasts(office: Office) -> None:
+    office.at_work([invoice("1")]).close()
+    assert only(office, Kind.IN_DOUBT) == []
+    [alert] = only(office, Kind.IN_DOUBT, later=timedelta(minutes=61))
     assert (alert.count, alert.examples) == (1, ["usmf INV-1"])
-    assert only(place, Kind.IN_DOUBT, later=timedelta(days=9), in_doubt_minutes=0) == []
+    assert only(office, Kind.IN_DOUBT, later=timedelta(days=9), in_doubt_minutes=0) == []
 
 
-def test_many_rejections_of_one_legal_entity(place: Office) -> None:
+def test_many_rejections_of_one_legal_entity(any_office: Office) -> None:
     good = [invoice(f"g{number}") for number in range(30)]
     bad = [invoice(f"b{number}", entity="DEMF") for number in range(10)]
-    place.deliver(good)
-    place.deliver(bad[:9], REJECTED)
-    assert only(place, Kind.MASS_REJECTION) == []
-    place.deliver(bad[9:], REJECTED)
+    any_office.deliver(good)
+    any_office.deliver(bad[:9], REJECTED)
+    assert only(any_office, Kind.MASS_REJECTION) == []
+    any_office.deliver(bad[9:], REJECTED)
 
-    [alert] = only(place, Kind.MASS_REJECTION)
+    [alert] = only(any_office, Kind.MASS_REJECTION)
     assert (alert.subject, alert.count) == ("vendor_invoices/demf", 10)
     assert "10 of 10 vendor_invoices of demf" in alert.title
     assert len(alert.examples) == 5
-    assert only(place, Kind.MASS_REJECTION, later=timedelta(hours=25)) == []
-    assert only(place, Kind.MASS_REJECTION, rejected_least=11) == []
+    assert only(any_office, Kind.MASS_REJECTION, later=timedelta(hours=25)) == []
+    assert only(any_office, Kind.MASS_REJECTION, rejected_least=11) == []
 
 
-def test_rejections_of_all_are_one_alert(place: Office) -> None:
-    place.deliver([invoice(f"a{number}", entity="usmf") for number in range(10)], REJECTED)
-    place.deliver([invoice(f"b{number}", entity="demf") for number in range(10)], REJECTED)
-    place.deliver([invoice(f"c{number}") for number in range(20)])
-    [alert] = only(place, Kind.MASS_REJECTION)
+def test_rejections_of_all_are_one_alert(office: Office) -> None:
+    office.deliver([invoice(f"a{number}", entity="usmf") for number in range(10)], REJECTED)
+    office.deliver([invoice(f"b{number}", entity="demf") for number in range(10)], REJECTED)
+    office.deliver([invoice(f"c{number}") for number in range(20)])
+    [alert] = only(office, Kind.MASS_REJECTION)
     assert (alert.subject, alert.count) == ("vendor_invoices", 20)
-    assert only(place, Kind.MASS_REJECTION, rejected_percent=51)[0].subject.endswith("/demf")
+    assert only(office, Kind.MASS_REJECTION, rejected_percent=51)[0].subject.endswith("/demf")
 
 
-def test_silence_of_all_and_of_one(place: Office) -> None:
-    place.deliver([invoice("1", entity="usmf")])
-    assert only(place, Kind.SILENCE, silence=parse_silence("*=3, demf=2")) == []
+def test_silence_of_all_and_of_one(any_office: Office) -> None:
+    any_office.deliver([invoice("1", entity="usmf")])
+    assert only(any_office, Kind.SILENCE, silence=parse_silence("*=3, demf=2")) == []
 
     quiet = {"silence": parse_silence("*=3, demf=2, usmf=2"), "later": timedelta(days=2.5)}
-    never, once = only(place, Kind.SILENCE, **quiet)
+    never, once = only(any_office, Kind.SILENCE, **quiet)
     assert never.title == "no vendor_invoices of demf ever (expected within 2 days)"
     assert once.subject == "vendor_invoices/usmf"
-    assert [a.subject for a in only(place, Kind.SILENCE, later=timedelta(days=6))] == [
+    assert [a.subject for a in only(any_office, Kind.SILENCE, later=timedelta(days=6))] == [
         "vendor_invoices"
     ]
 
 
-def test_no_success_for_long(place: Office) -> None:
-    assert only(place, Kind.NO_SUCCESS) == []
-    ledger = Ledger.open(place.url, SYSTEM)
+def test_no_success_for_long(office: Office) -> None:
+    assert only(office, Kind.NO_SUCCESS) == []
+    ledger = Ledger.open(office.url, SYSTEM)
     ledger.begin_run(Run("failing", SYSTEM, "target-test"))
     ledger.end_run("failing", {"ending": "failed"})
     ledger.close()
 
-    [alert] = only(place, Kind.NO_SUCCESS, later=timedelta(hours=25))
+    [alert] = only(office, Kind.NO_SUCCESS, later=timedelta(hours=25))
     assert alert.subject == SUBJECT
     assert alert.since is not None
     assert "no run of target-test" in alert.title
-    assert only(place, Kind.NO_SUCCESS, later=timedelta(hours=25), success_hours=30) == []
+    assert only(office, Kind.NO_SUCCESS, later=timedelta(hours=25), success_hours=30) == []
 
 
-def test_a_plugin_that_never_ended_well(place: Office) -> None:
-    ledger = Ledger.open(place.url, "https://other.example")
+def test_a_plugin_that_never_ended_well(office: Office) -> None:
+    ledger = Ledger.open(office.url, "https://other.example")
     ledger.begin_run(Run("first", "https://other.example", "target-other"))
     ledger.end_run("first", {"ending": "stopped"})
     ledger.close()
-    found = only(place, Kind.NO_SUCCESS, later=timedelta(hours=30), success_hours=26)
+    found = only(office, Kind.NO_SUCCESS, later=timedelta(hours=30), success_hours=26)
     assert any("target-other" in alert.title and " ever " in alert.title for alert in found)
 
 
-def test_a_run_that_died_until_the_next_one(place: Office) -> None:
-    place.at_work([invoice("1")])._lease.stop()  # type: ignore[union-attr]
-    assert only(place, Kind.RUN_DIED) == []  # its process, this one, lives
-    engine = open_database(place.url)
+def test_a_run_that_died_until_the_next_one(office: Office) -> None:
+    office.at_work([invoice("1")]).close()
+    assert only(office, Kind.RUN_DIED) == []  # its process, this one, lives
+    engine = open_database(office.url)
     with engine.begin() as connection:
         connection.execute(sqlalchemy.text("UPDATE runs SET pid = 999999999"))
     engine.dispose()
 
-    [alert] = only(place, Kind.RUN_DIED)
+    [alert] = only(office, Kind.RUN_DIED)
     assert (alert.subject, alert.severity) == (SUBJECT, Severity.WARNING)
-    place.deliver([])
-    assert only(place, Kind.RUN_DIED) == []
+    office.deliver([])
+    assert only(office, Kind.RUN_DIED) == []
 
 
-def test_a_run_that_lasts(place: Office) -> None:
-    ledger = place.at_work([])
-    assert only(place, Kind.RUN_LASTS, later=timedelta(hours=11)) == []
-    [alert] = only(place, Kind.RUN_LASTS, later=timedelta(hours=13))
+def test_a_run_that_lasts(office: Office) -> None:
+    ledger = office.at_work([])
+    assert only(office, Kind.RUN_LASTS, later=timedelta(hours=11)) == []
+    [alert] = only(office, Kind.RUN_LASTS, later=timedelta(hours=13))
     ledger.close()
     assert "is at work for more than 12 hours" in alert.title
 
 
-def test_what_came_of_replays_of_the_operator_is_no_schedule(place: Office) -> None:
-    ledger = Ledger.open(place.url, SYSTEM)
+def test_what_came_of_replays_of_the_operator_is_no_schedule(office: Office) -> None:
+    ledger = Ledger.open(office.url, SYSTEM)
     ledger.begin_run(Run("r", SYSTEM, "singer-delivery rebuild"))
     ledger.end_run("r", {"rebuilt": {}})
     ledger.close()
-    found = only(place, Kind.NO_SUCCESS, later=timedelta(days=2))
+    found = only(office, Kind.NO_SUCCESS, later=timedelta(days=2))
     assert [alert.subject for alert in found] == [SUBJECT]
     assert DELIVERED.status is Status.DELIVERED

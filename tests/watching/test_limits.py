@@ -46,7 +46,7 @@ def test_every_moment_counts_once(
 
 @pytest.mark.parametrize("text", ["3", "*=x", "*=3 mon", "*=3 mon-foo", "usmf:3", "a=1 b=2"])
 def test_what_cannot_be_read_is_said(text: str) -> None:
-    with pytest.raises(SetupError, match="silence: .* is not like"):
+    with pytest.raises(SetupError, match=r"silence: .* is not like"):
         parse_silence(text)
 
 

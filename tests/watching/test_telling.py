@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 from singer_delivery.watching.alert import Alert, Kind, Severity, Sighting
-from singer_delivery.watching.telling import Occasion, Told, after_telling, news
+from singer_delivery.watching.telling import News, Occasion, Told, after_telling, news
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -37,54 +39,64 @@ sightings = st.one_of(
 steps = st.tuples(sightings, st.booleans(), st.integers(1, 30))
 
 
+@dataclass
+class Hearer:
+    """What somebody at the other end of a hook knows, by subject, and when it was heard."""
+
+    known: dict[str, tuple[Alert, datetime]] = field(default_factory=dict)
+
+    def expects(
+        self, sighting: Sighting, now: datetime, remind_after: timedelta | None
+    ) -> dict[str, Occasion]:
+        expected = {}
+        for one in sighting.alerts:
+            if one.subject not in self.known:
+                expected[one.subject] = Occasion.RAISED
+                continue
+            before, heard_at = self.known[one.subject]
+            if one.severity > before.severity or not one.members <= before.members:
+                expected[one.subject] = Occasion.CHANGED
+            elif remind_after and now - heard_at >= remind_after:
+                expected[one.subject] = Occasion.REMINDER
+        gone = self.known.keys() - {one.subject for one in sighting.alerts}
+        if not sighting.unseen:
+            expected |= dict.fromkeys(gone, Occasion.RESOLVED)
+        return expected
+
+    def hears(self, fresh: Sequence[News], now: datetime) -> None:
+        for each in fresh:
+            if each.alert is None:
+                del self.known[each.name[1]]
+            else:
+                self.known[each.name[1]] = each.alert, now
+
+    def forgets_what_left(self, sighting: Sighting) -> None:
+        for one in sighting.alerts:
+            if one.subject in self.known:
+                before, heard_at = self.known[one.subject]
+                severity = min(before.severity, one.severity)
+                kept = alert(one.subject, severity, before.members & one.members)
+                self.known[one.subject] = kept, heard_at
+
+
 @given(st.lists(steps, max_size=12), st.sampled_from([None, 24 * HOUR]))
 def test_a_hook_hears_all_that_changes_and_nothing_twice(
     course: list[tuple[Sighting, bool, int]], remind_after: timedelta | None
 ) -> None:
     told: dict[tuple[str, str], Told] = {}
-    open_at_hook: dict[str, datetime] = {}
-    last_seen: dict[str, Alert] = {}
+    hearer = Hearer()
     now = NOW
     for sighting, takes, hours in course:
         now += hours * HOUR
         fresh = news(sighting, told, now=now, remind_after=remind_after)
-        seen = {one.subject: one for one in sighting.alerts}
+        occasions = {each.name[1]: each.occasion for each in fresh}
+        assert len(fresh) == len(occasions)
+        assert occasions == hearer.expects(sighting, now, remind_after)
 
-        by_subject = {each.name[1]: each.occasion for each in fresh}
-        assert len(by_subject) == len(fresh), "one piece of news about each alert"
-        for subject, one in seen.items():
-            heard_of = open_at_hook.get(subject)
-            occasion = by_subject.get(subject)
-            if heard_of is None:
-                assert occasion is Occasion.RAISED
-            elif remind_after and now - heard_of >= remind_after:
-                assert occasion in {Occasion.REMINDER, Occasion.CHANGED}
-            elif occasion is not None:
-                assert occasion is Occasion.CHANGED
-                before = last_seen[subject]
-                grew = one.members - before.members or one.severity > before.severity
-                assert grew
-        for subject in SUBJECTS:
-            ended = subject in open_at_hook and subject not in seen and not sighting.unseen
-            assert (by_subject.get(subject) is Occasion.RESOLVED) == ended
-
-        told = after_telling(told, sighting, fresh if takes else [], now)
-        for subject, occasion in by_subject.items():
-            if not takes:
-                continue
-            if occasion is Occasion.RESOLVED:
-                del open_at_hook[subject]
-            else:
-                open_at_hook[subject] = now
-                last_seen[subject] = seen[subject]
-        for subject, one in seen.items():
-            if subject in last_seen and subject not in by_subject:
-                last_seen[subject] = one
-            elif subject in last_seen and not takes and subject in open_at_hook:
-                kept = last_seen[subject].members & one.members
-                severity = min(last_seen[subject].severity, one.severity)
-                last_seen[subject] = alert(subject, severity, kept)
-        assert {name[1] for name in told} == set(open_at_hook)
+        heard = fresh if takes else []
+        told = after_telling(told, sighting, heard, now)
+        hearer.forgets_what_left(sighting)
+        hearer.hears(heard, now)
 
 
 def test_what_left_and_comes_back_is_news() -> None:
@@ -95,7 +107,7 @@ def test_what_left_and_comes_back_is_news() -> None:
     assert [each.occasion for each in news_of(both, told)] == [Occasion.CHANGED]
 
 
-def news_of(one: Alert, told: dict[tuple[str, str], Told]) -> list:  # type: ignore[type-arg]
+def news_of(one: Alert, told: dict[tuple[str, str], Told]) -> list[News]:
     return news(Sighting((one,)), told, now=NOW, remind_after=None)
 
 

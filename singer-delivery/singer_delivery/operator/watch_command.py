@@ -192,10 +192,10 @@ def _print(sighting: Sighting, form: str) -> None:
         return
     for severity, alerts in by_severity(sighting.alerts).items():
         for alert in alerts:
-            click.echo(plain(f"{severity.name}  {alert}: {alert.title}"))
+            click.echo(f"{severity.name}  {plain(f'{alert}: {alert.title}')}")
             for example in alert.examples:
-                click.echo(plain(f"    {example}"))
-            click.echo(plain(f"    -> {alert.remedy}"))
+                click.echo(f"    {plain(example)}")
+            click.echo(f"    -> {plain(alert.remedy)}")
     if not sighting.alerts:
         click.echo("nothing is wrong")
 
