@@ -20,6 +20,7 @@ from singer_delivery.redaction import REDACTOR
 from singer_delivery.redaction import install as install_redaction
 from singer_delivery.secrets.references import is_reference, reveal, secret_part
 from singer_delivery.stopping import Stopped
+from singer_delivery.telemetry import measured
 
 HTTP_SETTINGS: tuple[th.Property[Any], ...] = (
     th.Property(
@@ -160,7 +161,8 @@ class PlainErrors(PluginBase):
         def run(**kwargs: Any) -> Any:
             install_redaction()
             try:
-                return callback(**kwargs)
+                with measured(cls.name):
+                    return callback(**kwargs)
             except DeliveryError as error:
                 cls.logger.error("%s", error)
                 raise click.exceptions.Exit(1) from None

@@ -22,6 +22,7 @@ LIVE = {
     "doctor": "doctor_command",
     "rebuild": "live_commands",
     "reconcile": "live_commands",
+    "metrics": "metrics_command",
     "watch": "watch_command",
 }
 
