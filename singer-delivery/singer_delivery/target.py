@@ -32,6 +32,7 @@ from singer_delivery.errors import BadInput, DeliveryError, LedgerError, SetupEr
 from singer_delivery.exact_json import encode_json
 from singer_delivery.ledger import Ledger
 from singer_delivery.plugin import HTTP_SETTINGS, LEDGER_SETTING, PlainErrors, ledger_url
+from singer_delivery.progress import PROGRESS_SETTING, Progress, Standing
 from singer_delivery.reader import LineReader
 from singer_delivery.runs import DEFAULT_LEASE, Run
 from singer_delivery.sink import BATCH_SIZE, BulkSink
@@ -135,6 +136,7 @@ DELIVERY_SETTINGS: tuple[th.Property[Any], ...] = (
         title="Batch size",
         description="Records that are checked against the target system together.",
     ),
+    PROGRESS_SETTING,
     *HTTP_SETTINGS,
 )
 
@@ -324,6 +326,18 @@ class DeliveryTarget(PlainErrors, Target):
             + delivery.tally[Status.NOT_SENT]
             + len(delivery.bad_records)
         )
+
+    # Final to the SDK, which offers no other place around the whole of it; nothing of it changes.
+    def listen(self, file_input: IO[str] | None = None) -> None:  # type: ignore[misc]
+        """Read and deliver all input, and say now and then how far that is."""
+        with Progress(self._standing, self.config["progress_seconds"], run_id=self.run_id):
+            super().listen(file_input)
+
+    def _standing(self) -> Standing:
+        reader = self.message_reader
+        records = reader.records if isinstance(reader, LineReader) else 0
+        flying = sum(len(delivery.in_flight) for delivery in self._deliveries)
+        return Standing({"": records}, "read", self._tallies(), flying)
 
     # Singer
 

@@ -25,6 +25,8 @@ from singer_delivery.http import ApiSession, HttpOptions
 from singer_delivery.otel import OpenTelemetry, template
 from singer_delivery.telemetry import REQUESTS, current, using
 
+from tests.singer_delivery.fake_system import record
+from tests.singer_delivery.test_target import SCHEMA
 from tests.singer_delivery.web import Answer, Reset, ScriptedServer
 
 HERE = Path(__file__).parent
@@ -67,9 +69,12 @@ def test_requests_of_threads_belong_to_the_batch(
 ) -> None:
     server, api = session
     server.play(Answer(200), Answer(503))
-    with exported.telemetry.span("run target-x"), exported.telemetry.span("batch", stream="s"):
-        with ThreadPoolExecutor(1) as pool:
-            pool.submit(api.get, "data/Vendors(dataAreaId='usmf')?$filter=IBAN eq 'x'").result()
+    with (
+        exported.telemetry.span("run target-x"),
+        exported.telemetry.span("batch", stream="s"),
+        ThreadPoolExecutor(1) as pool,
+    ):
+        pool.submit(api.get, "data/Vendors(dataAreaId='usmf')?$filter=IBAN eq 'x'").result()
     spans = exported.by_name
     run, batch, get = spans["run target-x"], spans["batch"], spans["GET /data/Vendors(…)"]
     assert batch.parent is not None
@@ -149,14 +154,7 @@ def test_attempts_and_waits_are_counted(session: tuple[ScriptedServer, ApiSessio
 
 
 def run(tmp_path: Path, **env: str) -> subprocess.CompletedProcess[bytes]:
-    lines = [
-        {
-            "type": "SCHEMA",
-            "stream": "invoices",
-            "schema": {"properties": {}},
-            "key_properties": [],
-        },
-    ]
+    lines = [SCHEMA, {"type": "RECORD", "stream": "invoices", "record": record("a", "F-1")}]
     code = "from tests.singer_delivery.tiny_target import TinyTarget; TinyTarget.cli()"
     return subprocess.run(
         [sys.executable, "-c", code],
@@ -186,9 +184,12 @@ def test_a_run_is_exported_by_otlp(tmp_path: Path) -> None:
     assert about["service.name"] == "target-tiny"
     assert about["deployment.environment"] == "production"
     [scope] = resource.scope_spans
-    assert [span.name for span in scope.spans] == ["run target-tiny"]
+    assert [span.name for span in scope.spans] == ["batch", "run target-tiny"]
     assert sent["/v1/traces"].headers["x-token"] == "an-otel-secret"
-    ExportMetricsServiceRequest.FromString(sent["/v1/metrics"].body)
+    metrics = ExportMetricsServiceRequest.FromString(sent["/v1/metrics"].body)
+    [metric] = metrics.resource_metrics[0].scope_metrics[0].metrics
+    [point] = metric.sum.data_points
+    assert (metric.name, point.as_int) == ("singer_delivery.documents", 1)
 
 
 def test_a_collector_that_is_away_costs_seconds_and_no_delivery(tmp_path: Path) -> None:
