@@ -7,7 +7,6 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
 import requests
@@ -98,16 +97,3 @@ def test_prometheus_asks_again_and_again(office: Office) -> None:
 
 def scraped(url: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
     return figures(requests.get(url, timeout=10).text)
-
-
-def test_all_that_is_offered_is_explained(office: Office) -> None:
-    """docs/monitoring.md names every figure."""
-    text = (Path(__file__).parents[2] / "docs" / "monitoring.md").read_text()
-    office.deliver([invoice("1")])
-    office.at_work([invoice("2")]).close()
-    missing = {f"singer_delivery_{name}" for name in names(figures(office.run("metrics").output))}
-    assert {name for name in missing if f"`{name}`" not in text} == set()
-
-
-def names(found: Iterable[tuple[str, object]]) -> set[str]:
-    return {name for name, _ in found}
