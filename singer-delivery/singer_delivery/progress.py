@@ -13,6 +13,7 @@ from typing import Self
 
 from singer_sdk import typing as th
 
+from singer_delivery.document import Status
 from singer_delivery.throttle import closed_for
 
 logger = logging.getLogger(__name__)
@@ -26,17 +27,28 @@ PROGRESS_SETTING: th.Property[int] = th.Property(
 )
 
 
+#: What a target does with records; what comes of them is another matter.
+READ = "read"
+
+
 @dataclass(frozen=True)
 class Standing:
     """Where a run is: records that came or went, documents by stream and status, and in flight.
 
-    `verb` is what happened to the records.
+    `verb` is what happened to the records. Where there are documents, the pace is theirs: records
+    come in batches.
     """
 
     records: Mapping[str, int]
     verb: str
     outcomes: Mapping[str, Mapping[str, int]]
     in_flight: int = 0
+
+    @property
+    def done(self) -> int:
+        """What the pace is measured by."""
+        counts = self.outcomes.values() if self.verb == READ else (self.records,)
+        return sum(sum(each.values()) for each in counts)
 
 
 class Progress:
@@ -83,10 +95,10 @@ class Progress:
     def say(self) -> None:
         """Say it now."""
         standing = self._standing()
-        total, at = sum(standing.records.values()), self._clock()
+        done, at = standing.done, self._clock()
         before, before_at = self._before
-        self._before = total, at
-        pace = (total - before) / max(at - before_at, 0.001)
+        self._before = done, at
+        pace = max(0, done - before) / max(at - before_at, 0.001)
         wait = closed_for()
         until = self._now() + timedelta(seconds=wait) if wait else None
         logger.info(
@@ -98,7 +110,7 @@ class Progress:
                     "records": dict(standing.records),
                     "outcomes": {name: dict(each) for name, each in standing.outcomes.items()},
                     "in_flight": standing.in_flight,
-                    "records_per_second": round(pace, 2),
+                    "per_second": round(pace, 2),
                     "throttled_until": until.isoformat(timespec="seconds") if until else None,
                 },
             },
@@ -107,17 +119,18 @@ class Progress:
 
 def words(standing: Standing, pace: float, until: datetime | None) -> str:
     """Return where a run stands as one line for people; `until` is aware, when it may go on."""
-    total = sum(standing.records.values())
-    parts = [f"{total:,} records {standing.verb}, {_pace(pace)}"]
+    parts = [f"{sum(standing.records.values()):,} records {standing.verb}"]
     if len(standing.records) > 1:
         by_stream = (f"{name} {number:,}" for name, number in standing.records.items())
         parts[0] += f" ({', '.join(by_stream)})"
     for stream, counts in standing.outcomes.items():
-        told = ", ".join(f"{n:,} {status.replace('_', ' ')}" for status, n in counts.items() if n)
+        known = [(status.value, counts.get(status.value, 0)) for status in Status]
+        told = ", ".join(f"{number:,} {word.replace('_', ' ')}" for word, number in known if number)
         if told:
             parts.append(f"{stream}: {told}")
     if standing.in_flight:
         parts.append(f"{standing.in_flight} in flight")
+    parts.append(_pace(pace))
     if until:
         parts.append(f"told to wait until {until.astimezone(UTC):%H:%M:%S} UTC")
     return "; ".join(parts)

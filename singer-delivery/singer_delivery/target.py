@@ -32,7 +32,7 @@ from singer_delivery.errors import BadInput, DeliveryError, LedgerError, SetupEr
 from singer_delivery.exact_json import encode_json
 from singer_delivery.ledger import Ledger
 from singer_delivery.plugin import HTTP_SETTINGS, LEDGER_SETTING, PlainErrors, ledger_url
-from singer_delivery.progress import PROGRESS_SETTING, Progress, Standing
+from singer_delivery.progress import PROGRESS_SETTING, READ, Progress, Standing
 from singer_delivery.reader import LineReader
 from singer_delivery.runs import DEFAULT_LEASE, Run
 from singer_delivery.sink import BATCH_SIZE, BulkSink
@@ -337,7 +337,7 @@ class DeliveryTarget(PlainErrors, Target):
         reader = self.message_reader
         records = reader.records if isinstance(reader, LineReader) else 0
         flying = sum(len(delivery.in_flight) for delivery in self._deliveries)
-        return Standing({"": records}, "read", self._tallies(), flying)
+        return Standing({"": records}, READ, self._tallies(), flying)
 
     # Singer
 

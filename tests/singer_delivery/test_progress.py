@@ -22,11 +22,11 @@ STANDING = Standing({"": 1200}, "read", {"vendor_invoices": {"delivered": 320, "
 
 def test_a_line_for_people() -> None:
     assert words(STANDING, 9.24, NOON + timedelta(seconds=190)) == (
-        "1,200 records read, 9.2/s; vendor_invoices: 320 delivered, 3 rejected; 8 in flight; "
+        "1,200 records read; vendor_invoices: 320 delivered, 3 rejected; 8 in flight; 9.2/s; "
         "told to wait until 12:03:10 UTC"
     )
     assert words(Standing({"a": 10, "b": 2}, "written", {}), 0, None) == (
-        "12 records written, 0/s (a 10, b 2)"
+        "12 records written (a 10, b 2); 0/s"
     )
 
 
@@ -39,9 +39,16 @@ def test_pace_is_that_since_the_line_before(caplog: pytest.LogCaptureFixture) ->
     with caplog.at_level(logging.INFO):
         progress.say()
         progress.say()
-    assert [line.partition(", ")[2] for line in caplog.messages] == ["10/s", "30/s"]
+    assert [line.partition("; ")[2] for line in caplog.messages] == ["10/s", "30/s"]
     facts = caplog.records[-1].__dict__["progress"]
-    assert (facts["records"], facts["records_per_second"]) == ({"s": 400}, 30.0)
+    assert (facts["records"], facts["per_second"]) == ({"s": 400}, 30.0)
+
+
+def test_the_pace_of_a_target_is_that_of_outcomes(caplog: pytest.LogCaptureFixture) -> None:
+    seconds = iter([0.0, 10.0])
+    with caplog.at_level(logging.INFO):
+        Progress(lambda: STANDING, 0, clock=lambda: next(seconds)).say()
+    assert caplog.messages[0].endswith("8 in flight; 32/s")
 
 
 def test_what_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
