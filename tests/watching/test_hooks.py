@@ -144,6 +144,11 @@ def test_an_address_is_kept_out_of_logs() -> None:
     assert secret_address(f"plain:{address}", "alert_webhook") == address
     said = REDACTOR.text(f"{address} and xyzzyxyzzyxyzzy and q1w2e3r4t5y6")
     assert said.count("[redacted]") == 3
+    short = "https://hooks.example/T0/B0/s3cr3t"
+    secret_address(f"plain:{short}?x=1", "alert_webhook")
+    assert REDACTOR.text(f"POST {short}: 404") == "POST [redacted]: 404"
+    secret_address("plain:https://plain.example/", "alert_webhook")
+    assert REDACTOR.text("https://plain.example: 404") == "https://plain.example: 404"
 
 
 # Command

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import click
 
+from singer_delivery import logs
 from singer_delivery.errors import DeliveryError, LedgerError
 from singer_delivery.live import offered
 from singer_delivery.operator.access import Desk
@@ -101,6 +102,7 @@ def watch(
     as monitors take it: 0 fine, 1 warning, 2 critical, 3 something could not be looked at or told.
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    logs.prepare()
     for name in ("alembic", "apprise"):
         logging.getLogger(name).setLevel(logging.WARNING)
     try:

@@ -61,8 +61,11 @@ def secret_address(text: str, setting: str) -> str:
     Raises SetupError.
     """
     address = reveal(text, setting)
+    bare = address.partition("://")[2]
     REDACTOR.add(address)
-    for part in re.split(r"[/?&=@:]", address.partition("://")[2]):
+    if "/" in bare.partition("?")[0].rstrip("/"):
+        REDACTOR.add(address.partition("?")[0])  # as errors name it
+    for part in re.split(r"[/?&=@:]", bare):
         if len(part) >= SECRET_PART and "." not in part:
             REDACTOR.add(part)
     return address
