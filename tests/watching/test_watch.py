@@ -18,8 +18,12 @@ from click.testing import Result
 from sandbox.server import Sandbox
 from singer_delivery.database import open_database
 from singer_delivery.document import Outcome, Status
+from singer_delivery.operator.access import Desk
+from singer_delivery.operator.watch_command import Post
 from singer_delivery.secrets.keys import KeyFile
 from singer_delivery.secrets.vault import VAULT_VARIABLE, Vault, editing
+from singer_delivery.watching.limits import Limits
+from singer_delivery.watching.settings import SETTINGS
 from tap_basware.inbox import Inbox
 
 from tests.operator.office import Office, environment, invoice
@@ -286,3 +290,18 @@ def test_it_stays_and_ends_in_order(watched: Watched) -> None:
     assert process.returncode == 0
     assert b"stuck:vendor_invoices" in said
     assert watched.heard == [("raised", "stuck:vendor_invoices")]
+
+
+def test_a_watcher_that_stays_tells_once_that_the_ledger_is_away_and_that_it_is_back(
+    watched: Watched, tmp_path: Path
+) -> None:
+    given = {setting.name: setting.default for setting in SETTINGS}
+    given["alert_webhook"] = watched.env["SINGER_DELIVERY_ALERT_WEBHOOK"]
+    away, ledger = tmp_path / "away.db", tmp_path / "ledger.db"
+    ledger.rename(away)
+    post = Post(Desk(watched.office.url), Limits(), given, {})
+    assert [post.look("text"), post.look("text")] == [3, 3]
+    away.rename(ledger)
+    assert [post.look("text"), post.look("text")] == [0, 0]
+    post.desk.close()
+    assert [event for event, _ in watched.heard] == ["raised", "resolved"]
