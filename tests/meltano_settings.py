@@ -77,6 +77,14 @@ def _watching() -> list[dict[str, Any]]:
             **({"sensitive": True} if each.sensitive else {}),
         }
         for each in WATCH_SETTINGS
+    ] + [
+        {
+            "name": "no_exit_code",
+            "kind": "boolean",
+            "label": "No exit code",
+            "description": "Let `watch` end with 0 also where there are alerts: for schedulers that "
+            "take anything else for a failure.",
+        }
     ]
 
 

@@ -142,6 +142,7 @@ def test_the_form_for_machines(watched: Watched) -> None:
     done = watched.look("--format", "json", "--no-exit-code")
     [alert] = map(json.loads, done.stdout.splitlines())
     assert (alert["kind"], alert["severity"], alert["count"]) == ("stuck", "critical", 1)
+    watched.look(SINGER_DELIVERY_NO_EXIT_CODE="true")
 
 
 def test_the_ledger_of_postgresql_remembers_too(

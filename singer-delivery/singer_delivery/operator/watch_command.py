@@ -77,7 +77,12 @@ def _settings(command: Function) -> Function:
 @click.command()
 @click.option("--every", type=click.IntRange(min=1), metavar="MINUTES", help="Stay, and look so.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
-@click.option("--no-exit-code", is_flag=True, help="0 also where there are alerts.")
+@click.option(
+    "--no-exit-code",
+    is_flag=True,
+    envvar="SINGER_DELIVERY_NO_EXIT_CODE",
+    help="0 also where there are alerts.",
+)
 @click.option(
     "--config",
     "configs",
