@@ -82,8 +82,8 @@ def _watching() -> list[dict[str, Any]]:
             "name": "no_exit_code",
             "kind": "boolean",
             "label": "No exit code",
-            "description": "Let `watch` end with 0 also where there are alerts: for schedulers that "
-            "take anything else for a failure.",
+            "description": "Let `watch` end with 0 also where there are alerts: for schedulers "
+            "that take anything else for a failure.",
         }
     ]
 
