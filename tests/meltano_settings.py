@@ -11,6 +11,7 @@ from typing import Any
 import click
 import yaml
 from singer_delivery.operator.cli import main as operator
+from singer_delivery.watching.settings import SETTINGS as WATCH_SETTINGS
 from tap_basware.tap import TapBasware
 from tap_basware.webhook.cli import main as receiver
 from tap_basware.webhook.settings import BaswareWebhook
@@ -63,6 +64,30 @@ OPERATOR_SETTINGS: tuple[dict[str, Any], ...] = (
         "claimed.",
     },
 )
+
+
+def _watching() -> list[dict[str, Any]]:
+    """Return the settings of `singer-delivery watch`."""
+    return [
+        {
+            "name": each.name,
+            "kind": "integer" if isinstance(each.default, int) else "string",
+            "label": each.label,
+            "description": each.description,
+            **({"sensitive": True} if each.sensitive else {}),
+        }
+        for each in WATCH_SETTINGS
+    ] + [
+        {
+            "name": "no_exit_code",
+            "kind": "boolean",
+            "label": "No exit code",
+            "description": "Let `watch` end with 0 also where there are alerts: for schedulers "
+            "that take anything else for a failure.",
+        }
+    ]
+
+
 #: Each plugin's folder with a definition.
 NAMES = (*PLUGINS, UTILITY)
 
@@ -103,13 +128,13 @@ def _singer(name: str) -> dict[str, list[dict[str, Any]]]:
 
 def utility() -> dict[str, Any]:
     """Return the operator's command line, with both targets: they look into the live systems."""
-    folders = (f"./{UTILITY}[postgres]", "./target-d365fo", "./target-basware")
+    folders = (f"./{UTILITY}[postgres,alerts,metrics]", "./target-d365fo", "./target-basware")
     return {
         "name": UTILITY,
         "namespace": UTILITY.replace("-", "_"),
         "pip_url": " ".join(f"-e {folder}" for folder in folders),
         "executable": UTILITY,
-        "settings": [dict(setting) for setting in OPERATOR_SETTINGS],
+        "settings": [*(dict(setting) for setting in OPERATOR_SETTINGS), *_watching()],
         "commands": _commands(operator),
     }
 

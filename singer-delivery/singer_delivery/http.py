@@ -30,6 +30,8 @@ from singer_delivery.failures import describe_failure
 from singer_delivery.origin import ABSOLUTE, Origin, shown
 from singer_delivery.policy import Action, ErrorTable
 from singer_delivery.stopping import PROCESS, Stop
+from singer_delivery.telemetry import REQUESTS
+from singer_delivery.telemetry import current as telemetry
 from singer_delivery.throttle import Gate, backoff, retry_after
 from singer_delivery.tokens import Credentials
 
@@ -226,6 +228,16 @@ class ApiSession:
 
     def _exchange(self, call: _Call, headers: Mapping[str, str]) -> Answer:
         try:
+            return self._answer(call, headers)
+        except _UNSENDABLE as error:
+            msg = f"{call}: the request cannot be made ({type(error).__name__}): {_NOT_SENDABLE}"
+            raise SetupError(msg) from None
+        except requests.RequestException as error:
+            REQUESTS.count(throttled=False)
+            return error
+
+    def _answer(self, call: _Call, headers: Mapping[str, str]) -> requests.Response:
+        with telemetry().request(call.method, call.url) as answered:
             answer = self._session.request(
                 call.method,
                 call.url,
@@ -244,12 +256,9 @@ class ApiSession:
                 most_bytes=self.options.max_response_bytes,
                 most_seconds=self.options.max_response_seconds,
             )
-            return answer
-        except _UNSENDABLE as error:
-            msg = f"{call}: the request cannot be made ({type(error).__name__}): {_NOT_SENDABLE}"
-            raise SetupError(msg) from None
-        except requests.RequestException as error:
-            return error
+            answered(answer.status_code)
+        REQUESTS.count(throttled=bool(retry_after(answer)))
+        return answer
 
     def _note(self, call: _Call, answer: Answer, sent_at: datetime) -> Exchange:
         answered = answer if isinstance(answer, requests.Response) else None

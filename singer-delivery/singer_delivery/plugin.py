@@ -13,6 +13,7 @@ from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.plugin_base import PluginBase
 
+from singer_delivery import logs
 from singer_delivery.bodies import MIB
 from singer_delivery.errors import DeliveryError, SetupError
 from singer_delivery.http import HttpOptions
@@ -20,6 +21,7 @@ from singer_delivery.redaction import REDACTOR
 from singer_delivery.redaction import install as install_redaction
 from singer_delivery.secrets.references import is_reference, reveal, secret_part
 from singer_delivery.stopping import Stopped
+from singer_delivery.telemetry import measured
 
 HTTP_SETTINGS: tuple[th.Property[Any], ...] = (
     th.Property(
@@ -159,8 +161,10 @@ class PlainErrors(PluginBase):
         @functools.wraps(callback)
         def run(**kwargs: Any) -> Any:
             install_redaction()
+            logs.prepare()
             try:
-                return callback(**kwargs)
+                with measured(cls.name):
+                    return callback(**kwargs)
             except DeliveryError as error:
                 cls.logger.error("%s", error)
                 raise click.exceptions.Exit(1) from None

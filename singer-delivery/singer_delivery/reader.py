@@ -41,6 +41,8 @@ class LineReader(SimpleSingerReader):
 
     def __init__(self) -> None:
         super().__init__()
+        #: RECORD messages so far.
+        self.records = 0
         self.on_bad_line: Callable[[str], None] = _raise
         self.guard: Callable[[], AbstractContextManager[None]] = nullcontext
 
@@ -69,6 +71,7 @@ class LineReader(SimpleSingerReader):
                 self.on_bad_line(f"line {number} of the input {_words(problem)}")
                 continue
             counts[message["type"]] += 1
+            self.records = counts["RECORD"]
         return counts
 
 

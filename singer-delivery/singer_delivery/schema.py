@@ -147,6 +147,21 @@ claims = Table(
     Column("claimed_at", String(32), nullable=False),
 )
 
+#: What a hook was told last of an alert that has not ended: by `singer-delivery watch`, which tells
+#: each once. `members` is a JSON list of short marks of what the alert was about.
+told = Table(
+    "told",
+    metadata,
+    Column("hook", String(64), primary_key=True),
+    Column("kind", String(32), primary_key=True),
+    Column("subject", String(600), primary_key=True),
+    Column("severity", Integer, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("members", Text, nullable=False),
+    Column("since", String(32)),
+    Column("told_at", String(32), nullable=False),
+)
+
 
 def storable(text: str, length: int = 600) -> bool:
     """Tell whether both databases take it, and PostgreSQL in an index (2,704 bytes).

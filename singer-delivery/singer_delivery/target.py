@@ -8,6 +8,7 @@ import signal
 import sys
 import uuid
 from abc import abstractmethod
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -31,10 +32,13 @@ from singer_delivery.errors import BadInput, DeliveryError, LedgerError, SetupEr
 from singer_delivery.exact_json import encode_json
 from singer_delivery.ledger import Ledger
 from singer_delivery.plugin import HTTP_SETTINGS, LEDGER_SETTING, PlainErrors, ledger_url
+from singer_delivery.progress import PROGRESS_SETTING, READ, Progress, Standing
 from singer_delivery.reader import LineReader
 from singer_delivery.runs import DEFAULT_LEASE, Run
 from singer_delivery.sink import BATCH_SIZE, BulkSink
 from singer_delivery.stopping import PROCESS
+from singer_delivery.telemetry import REQUESTS
+from singer_delivery.telemetry import current as telemetry
 from singer_delivery.verification import append_anchor
 
 #: What `meltano config test` sends to a loader.
@@ -132,6 +136,7 @@ DELIVERY_SETTINGS: tuple[th.Property[Any], ...] = (
         title="Batch size",
         description="Records that are checked against the target system together.",
     ),
+    PROGRESS_SETTING,
     *HTTP_SETTINGS,
 )
 
@@ -180,6 +185,7 @@ class DeliveryTarget(PlainErrors, Target):
 
     def __init__(self, **kwargs: Any) -> None:
         PROCESS.clear()
+        REQUESTS.clear()
         super().__init__(**kwargs)
         # One stream after the other: order is kept, and no failing sink kills a sibling's write.
         self.max_parallelism = 1
@@ -298,7 +304,8 @@ class DeliveryTarget(PlainErrors, Target):
         """Run one batch, and hold back the STATE when a document got no outcome."""
         self._delivering = True
         try:
-            delivery.run(records)
+            with telemetry().span("batch", stream=delivery.courier.stream):
+                delivery.run(records)
         finally:
             self._delivering = False
             if self._unfinished(delivery):
@@ -320,6 +327,18 @@ class DeliveryTarget(PlainErrors, Target):
             + len(delivery.bad_records)
         )
 
+    # Final to the SDK, which offers no other place around the whole of it; nothing of it changes.
+    def listen(self, file_input: IO[str] | None = None) -> None:  # type: ignore[misc]
+        """Read and deliver all input, and say now and then how far that is."""
+        with Progress(self._standing, self.config["progress_seconds"], run_id=self.run_id):
+            super().listen(file_input)
+
+    def _standing(self) -> Standing:
+        reader = self.message_reader
+        records = reader.records if isinstance(reader, LineReader) else 0
+        flying = sum(len(delivery.in_flight) for delivery in self._deliveries)
+        return Standing({"": records}, READ, self._tallies(), flying)
+
     # Singer
 
     @contextmanager
@@ -339,8 +358,11 @@ class DeliveryTarget(PlainErrors, Target):
             delivery.courier.stream: {status.value: n for status, n in delivery.tally.items() if n}
             for delivery in self._deliveries
         }
+        made = {"requests": REQUESTS.made, "throttled": REQUESTS.throttled}
+        for stream, numbers in self._tallies().items():
+            telemetry().outcomes(stream, numbers)
         try:
-            ledger.end_run(self.run_id, {"ending": ending, "counts": counts})
+            ledger.end_run(self.run_id, {"ending": ending, "counts": counts, "http": made})
             if file := self.config.get("anchor_file"):
                 append_anchor(Path(file), ledger.trail.head())
         except LedgerError as problem:
@@ -348,6 +370,18 @@ class DeliveryTarget(PlainErrors, Target):
             self.logger.error("the end of this run could not be noted: %s", problem)
             if error is None:
                 raise
+
+    def _tallies(self) -> dict[str, dict[str, int]]:
+        """Return how many documents of each stream have which outcome in this run, so far."""
+        found: dict[str, Counter[str]] = defaultdict(Counter)
+        for delivery in self._deliveries:
+            found[delivery.courier.stream].update(
+                {status.value: number for status, number in delivery.tally.copy().items()}
+            )
+        if self._started_bulk:
+            for (stream, status), number in self._started_bulk.tally.copy().items():
+                found[stream][status.value] += number
+        return {stream: dict(+numbers) for stream, numbers in found.items()}
 
     def get_sink_class(self, stream_name: str) -> type[Sink]:
         """Return the sink of a stream; the test stream of Meltano only checks the connection."""
@@ -453,7 +487,8 @@ class DeliveryTarget(PlainErrors, Target):
             return
         self._delivering = True
         try:
-            bulk.flush()
+            with telemetry().span("batch"):
+                bulk.flush()
         finally:
             self._delivering = False
         if PROCESS.requested:

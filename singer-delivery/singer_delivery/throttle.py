@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from weakref import WeakSet
 
 import requests
 
@@ -59,6 +60,13 @@ class Gate:
         self._sleep = sleep
         self._lock = threading.Lock()
         self._open_at = 0.0
+        _gates.add(self)
+
+    @property
+    def remaining(self) -> float:
+        """Seconds until it opens; 0 where it is open."""
+        with self._lock:
+            return max(0.0, self._open_at - self._clock())
 
     def close_for(self, seconds: float) -> None:
         """Keep everybody out for so many seconds from now; a longer earlier wait stands."""
@@ -75,3 +83,12 @@ class Gate:
             if stop.requested:
                 return False
             self._sleep(remaining)
+
+
+#: All gates of this process.
+_gates: WeakSet[Gate] = WeakSet()
+
+
+def closed_for() -> float:
+    """Return the seconds until all gates of this process are open; 0 where they are."""
+    return max((gate.remaining for gate in list(_gates)), default=0.0)

@@ -257,3 +257,40 @@ def at_a_terminal(words: Sequence[str], answers: Sequence[str], folder: Path) ->
     os.close(ours)
     assert process.wait(20) == 0, shown
     return shown
+
+
+# Last days
+
+
+def test_a_last_day_is_kept_with_the_secret_and_shown() -> None:
+    say("set", "basware", "--expires", "2027-03-01", stdin=VALUE)
+    assert "basware  (until 2027-03-01)" in say("list").output
+    say("expires", "basware", "2027-06-30")
+    assert "(until 2027-06-30)" in say("list").output
+    say("expires", "basware", "--never")
+    assert "until" not in say("list").output
+
+
+def test_a_new_value_has_a_last_day_of_its_own_and_the_one_before_keeps_its_own() -> None:
+    say("set", "basware", "--expires", "2027-03-01", stdin=VALUE)
+    say("rotate", "basware", stdin=f"{VALUE}-2")
+    assert "until" not in say("list").output
+    say("rotate", "basware", "--back")
+    assert "(until 2027-03-01)" in say("list").output
+    say("rotate", "basware", "--expires", "2028-03-01", stdin=f"{VALUE}-3")
+    say("rotate", "basware", "--done")
+    assert "(until 2028-03-01)" in say("list").output
+
+
+def test_a_day_that_is_none_is_not_repeated() -> None:
+    say("set", "basware", stdin=VALUE)
+    assert "write it like 2027-03-01" in say("expires", "basware", VALUE, code=2).output
+    assert "or --never" in say("expires", "basware", code=2).output
+    said = say("rotate", "basware", "--back", "--expires", "2027-03-01", code=2).output
+    assert "--expires belongs to a new value" in said
+
+
+def test_a_vault_without_last_days_is_as_older_versions_read_it() -> None:
+    say("set", "basware", stdin=VALUE)
+    secret = Vault.open(Path("secrets.vault").absolute())._secrets["basware"]
+    assert set(secret.dump()) == {"value", "changed", "previous"}

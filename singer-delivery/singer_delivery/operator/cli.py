@@ -17,7 +17,7 @@ from singer_delivery.operator.replaying import replay
 from singer_delivery.operator.showing import payload, show
 from singer_delivery.operator.working import claims, list_runs, release
 
-#: They look into live systems: loading what that takes is slow, and done when they are called.
+#: Loading what they take, such as that for live systems, is slow, and done when they are called.
 LIVE = {
     "doctor": "doctor_command",
     "dry-run": "dry_run_command",
@@ -26,11 +26,13 @@ LIVE = {
     "rebuild": "live_commands",
     "report": "report_command",
     "reconcile": "live_commands",
+    "metrics": "metrics_command",
+    "watch": "watch_command",
 }
 
 
 class OperatorGroup(PlainGroup):
-    """All commands of the operator; those that look into live systems are loaded when called."""
+    """All commands of the operator; those in `LIVE` are loaded when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import (
+    JSON,
     ColumnElement,
     Connection,
     Row,
     Select,
     and_,
+    cast,
     func,
     literal,
     or_,
     select,
     tuple_,
+    type_coerce,
 )
 
 from singer_delivery.document import Status
@@ -89,7 +93,9 @@ def chunks(items: Sequence[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def find(connection: Connection, chosen: Filter, *, limit: int = 0) -> Iterator[Listed]:
+def find(
+    connection: Connection, chosen: Filter, *, limit: int = 0
+) -> Generator[Listed, None, None]:
     """Yield the documents that a filter takes, the newest first, as they are read.
 
     `limit` (0 for none) spares the database work where it can tell alone; more may come otherwise.
@@ -97,11 +103,12 @@ def find(connection: Connection, chosen: Filter, *, limit: int = 0) -> Iterator[
     query = _select().where(*_conditions(chosen)).order_by(CHANGED.desc(), documents.c.key)
     if limit and not chosen.reads_detail:
         query = query.limit(limit)
-    rows = connection.execution_options(yield_per=CHUNK).execute(query)
-    for row in rows:
-        document = _listed(row)
-        if chosen.takes(document.detail, document.scope):
-            yield document
+    # Closed also where nobody wants the rest: PostgreSQL keeps it at hand until then.
+    with closing(connection.execution_options(yield_per=CHUNK).execute(query)) as rows:
+        for row in rows:
+            document = _listed(row)
+            if chosen.takes(document.detail, document.scope):
+                yield document
 
 
 def count(connection: Connection, chosen: Filter) -> int:
@@ -262,6 +269,15 @@ def _between(
         *([column < sortable(until)] if until else []),
         column != "",
     )
+
+
+def entity_of(connection: Connection) -> ColumnElement[str]:
+    """Return the expression for a document's legal entity in lower case, "" for none."""
+    # CAST to JSON would make a number of it in SQLite, which has no such type.
+    is_sqlite = connection.dialect.name == "sqlite"
+    detail = (type_coerce if is_sqlite else cast)(documents.c.detail, JSON)
+    named = [detail[name].as_string() for name in ENTITY_NAMES]
+    return func.lower(func.coalesce(*named, documents.c.scope)).label("entity")
 
 
 def sortable(instant: datetime) -> str:

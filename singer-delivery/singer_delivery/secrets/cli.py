@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,32 @@ class SecretName(click.ParamType[str]):
             # Not repeated: somebody may have typed the secret itself.
             self.fail("up to 100 letters, digits, dots, hyphens and underscores", param, ctx)
         return str(value)
+
+
+class LastDay(click.ParamType[date]):
+    """The last day on which an issuer takes a secret."""
+
+    name = "date"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """Return the day; fails for what is none."""
+        if isinstance(value, date):
+            return value
+        try:
+            return date.fromisoformat(str(value).strip())
+        except ValueError:
+            # Not repeated: somebody may have typed the secret itself.
+            self.fail("no day: write it like 2027-03-01", param, ctx)
+
+
+def expires_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --expires."""
+    option = click.option(
+        "--expires",
+        type=LastDay(),
+        help="Its last day, as the issuer says, like 2027-03-01: `singer-delivery watch` warns.",
+    )
+    return option(command)
 
 
 def new_key_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -102,8 +129,9 @@ def init(path: Path, key_file: Path | None, keyring: str | None, passphrase: boo
 @main.command("set")
 @click.argument("name", type=SecretName())
 @click.option("--random", "drawn", is_flag=True, help="A random value, for a name that is new.")
+@expires_option
 @click.pass_obj
-def set_secret(path: Path, name: str, drawn: bool) -> None:
+def set_secret(path: Path, name: str, drawn: bool, expires: date | None) -> None:
     """Give a secret its value, which is asked for, or read from standard input."""
     value = random_secret() if drawn else _asked(f"Value of {name}")
     if not path.exists():
@@ -114,7 +142,7 @@ def set_secret(path: Path, name: str, drawn: bool) -> None:
         if known and drawn:
             msg = f"the vault has a secret {name!r} already, which somebody else may know as well"
             raise SetupError(msg)
-        vault.set(name, value)
+        vault.set(name, value, expires)
     click.echo(f"{name} {'has a new value' if known else 'is kept'}: use it as vault:{name}")
 
 
@@ -122,8 +150,9 @@ def set_secret(path: Path, name: str, drawn: bool) -> None:
 @click.argument("name", type=SecretName())
 @click.option("--back", is_flag=True, help="Take the value before the present one again.")
 @click.option("--done", is_flag=True, help="Forget the value before the present one.")
+@expires_option
 @click.pass_obj
-def rotate(path: Path, name: str, back: bool, done: bool) -> None:
+def rotate(path: Path, name: str, back: bool, done: bool, expires: date | None) -> None:
     """Replace the value of a secret, and keep the one before until it is sure that it works.
 
     Runs that start from now on use the new one. Then `--done` forgets the old one, or `--back`
@@ -131,6 +160,9 @@ def rotate(path: Path, name: str, back: bool, done: bool) -> None:
     """
     if back and done:
         msg = "--back and --done exclude each other"
+        raise click.UsageError(msg)
+    if expires and (back or done):
+        msg = "--expires belongs to a new value; `singer-secrets expires` dates the present one"
         raise click.UsageError(msg)
     value = "" if back or done else _asked(f"New value of {name}")
     with editing(path, _ask) as vault:
@@ -140,7 +172,7 @@ def rotate(path: Path, name: str, back: bool, done: bool) -> None:
             vault.forget_previous(name)
         else:
             vault.changed(name)  # a name that is mistyped makes no new secret
-            vault.set(name, value)
+            vault.set(name, value, expires)
     words = {
         (True, False): "has the value from before again",
         (False, True): "is rotated: the value from before is forgotten",
@@ -152,12 +184,32 @@ def rotate(path: Path, name: str, back: bool, done: bool) -> None:
 @main.command("list")
 @click.pass_obj
 def list_secrets(path: Path) -> None:
-    """List the names of the secrets, and when each got its value (UTC)."""
+    """List the names of the secrets, when each got its value (UTC), and its last day."""
     vault = Vault.open(path, _ask)
     for name in vault.names:
-        click.echo(f"{vault.changed(name)[:19].replace('T', ' ')}  {name}")
+        last_day = vault.expires(name)
+        until = f"  (until {last_day})" if last_day else ""
+        click.echo(f"{vault.changed(name)[:19].replace('T', ' ')}  {name}{until}")
     if not vault.names:
         click.echo(f"vault {path} is empty", err=True)
+
+
+@main.command("expires")
+@click.argument("name", type=SecretName())
+@click.argument("last_day", type=LastDay(), required=False)
+@click.option("--never", is_flag=True, help="Forget its last day.")
+@click.pass_obj
+def set_expiry(path: Path, name: str, last_day: date | None, never: bool) -> None:
+    """Note the last day of a secret, as its issuer says, like 2027-03-01.
+
+    `singer-delivery watch` warns ahead of it. Certificates need none: theirs is in them.
+    """
+    if (last_day is None) != never:
+        msg = "a day such as 2027-03-01, or --never"
+        raise click.UsageError(msg)
+    with editing(path, _ask) as vault:
+        vault.set_expiry(name, last_day)
+    click.echo(f"{name} is taken until {last_day}" if last_day else f"{name} has no last day")
 
 
 @main.command()

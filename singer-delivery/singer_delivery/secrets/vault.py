@@ -15,7 +15,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -106,14 +106,25 @@ class Slot:
 
 @dataclass(frozen=True)
 class Secret:
-    """A secret: its value, since when it has it, and the one before, for the way back."""
+    """A secret: its value, since when it has it, and the one before, for the way back.
+
+    `expires` is the last day on which its issuer takes it, as 2027-03-01, "" where nobody said.
+    """
 
     value: str
     changed: str
     previous: str | None = None
+    expires: str = ""
+    previous_expires: str = ""
 
     def __repr__(self) -> str:
         return f"Secret(changed {self.changed})"
+
+    def dump(self) -> dict[str, str | None]:
+        """Return the secret as the file has it: what is not known is left out."""
+        days = {"expires": self.expires, "previous_expires": self.previous_expires}
+        known = {name: day for name, day in days.items() if day}
+        return {"value": self.value, "changed": self.changed, "previous": self.previous, **known}
 
 
 @dataclass
@@ -181,10 +192,29 @@ class Vault:
         """Return the value before the present one, if it is kept. Raises SetupError."""
         return self._secret(name).previous
 
-    def set(self, name: str, value: str) -> None:
-        """Give a secret its value; the one before is kept for `back`."""
-        previous = self._secrets[name].value if name in self._secrets else None
-        self._secrets[name] = Secret(value, self._clock().isoformat(timespec="seconds"), previous)
+    def expires(self, name: str) -> date | None:
+        """Return the last day of a secret, where it is known. Raises SetupError."""
+        text = self._secret(name).expires
+        return date.fromisoformat(text) if text else None
+
+    def set_expiry(self, name: str, last_day: date | None) -> None:
+        """Note the last day of a secret, None for none. Raises SetupError."""
+        expires = last_day.isoformat() if last_day else ""
+        self._secrets[name] = replace(self._secret(name), expires=expires)
+
+    def set(self, name: str, value: str, expires: date | None = None) -> None:
+        """Give a secret its value; the one before is kept for `back`.
+
+        What was known of the last day of the one before says nothing of the new one.
+        """
+        before = self._secrets.get(name)
+        self._secrets[name] = Secret(
+            value,
+            self._clock().isoformat(timespec="seconds"),
+            before.value if before else None,
+            expires.isoformat() if expires else "",
+            before.expires if before else "",
+        )
 
     def back(self, name: str) -> None:
         """Give a secret the value that it had before. Raises SetupError where there is none."""
@@ -192,11 +222,12 @@ class Vault:
         if secret.previous is None:
             msg = f"secret {name!r} had no other value before"
             raise SetupError(msg)
-        self.set(name, secret.previous)
+        last_day = secret.previous_expires
+        self.set(name, secret.previous, date.fromisoformat(last_day) if last_day else None)
 
     def forget_previous(self, name: str) -> None:
         """Drop the value before the present one. Raises SetupError."""
-        self._secrets[name] = replace(self._secret(name), previous=None)
+        self._secrets[name] = replace(self._secret(name), previous=None, previous_expires="")
 
     def delete(self, name: str) -> None:
         """Remove a secret. Raises SetupError where there is none of that name."""
@@ -242,10 +273,7 @@ class Vault:
 
     def _sealed(self) -> bytes:
         nonce = secrets.token_bytes(NONCE_BYTES)
-        held = {
-            name: {"value": s.value, "changed": s.changed, "previous": s.previous}
-            for name, s in self._secrets.items()
-        }
+        held = {name: s.dump() for name, s in self._secrets.items()}
         sealed = AESGCM(self._data_key).encrypt(nonce, _canonical(held), _header(self.slots))
         file = {
             "format": FORMAT,

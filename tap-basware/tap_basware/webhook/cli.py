@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from singer_delivery import logs
 from singer_delivery.command_line import PlainGroup
 from singer_delivery.errors import SetupError
 from singer_delivery.secrets.references import reveal
@@ -76,6 +77,7 @@ def serve(file: Path | None, /, **given: Any) -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
     )
+    logs.prepare()
     # Each setting read, and the server's own start and end: ours say the same.
     for name in ("singer_sdk", "tap-basware", "basware-webhook", "uvicorn.error"):
         logging.getLogger(name).setLevel(logging.WARNING)
