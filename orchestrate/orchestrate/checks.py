@@ -17,8 +17,6 @@ from orchestrate.figures import Named, attention, ledger_at
 from orchestrate.meltano_run import ask, setting
 from orchestrate.presenting import Metadata, table
 
-#: Of `singer-delivery reconcile`: it cannot be told.
-BLIND = 2
 #: Differences that the next run settles by itself, mostly.
 PASSING = frozenset({Kind.WAITING, Kind.UNCONFIRMED, Kind.IN_DOUBT, Kind.OPEN})
 #: What belongs to no legal entity of mapping.yml.
@@ -68,7 +66,8 @@ def _reconciled(tenant: Tenant) -> Callable[[str], dg.AssetCheckResult]:
     rows = _rows(done.stdout)
     verdict = next((row for row in rows if row.get("type") == "verdict"), None)
     if verdict is None:
-        said = next(reversed(done.stderr.strip().splitlines()), f"exit code {done.returncode}")
+        lines = [*done.stdout.strip().splitlines(), *done.stderr.strip().splitlines()]
+        said = lines[-1] if lines else f"exit code {done.returncode}"
         msg = f"it cannot be told whether both sides agree: {said}"
         raise dg.Failure(msg, allow_retries=False)
     sums = _by_place(tenant, (row for row in rows if row.get("type") == "sums"))

@@ -25,14 +25,16 @@ class Location:
     instance: dg.DagsterInstance
 
     def run(self, job: str, partition: str = "", *assets: str) -> dg.ExecuteInProcessResult:
-        """Run a job of the tenant in this process; what fails is told, not raised."""
-        found = build(self.configuration).resolve_job_def(f"acme_{job}")
-        chosen = [dg.AssetKey(["acme", *asset.split("/")]) for asset in assets]
-        return found.execute_in_process(
-            instance=self.instance,
-            partition_key=partition or None,
-            asset_selection=chosen or None,
-            raise_on_error=False,
+        """Run a job of the tenant, or only these assets, in this process; failures are told."""
+        definitions = build(self.configuration)
+        name = f"acme_{job}"
+        if assets:
+            keys = [dg.AssetKey(["acme", *asset.split("/")]) for asset in assets]
+            name, selection = "chosen", dg.AssetSelection.assets(*keys).without_checks()
+            chosen = dg.Definitions(jobs=[dg.define_asset_job(name, selection)])
+            definitions = dg.Definitions.merge(definitions, chosen)
+        return definitions.resolve_job_def(name).execute_in_process(
+            instance=self.instance, partition_key=partition or None, raise_on_error=False
         )
 
 
@@ -59,7 +61,9 @@ def location(
     tmp_path: Path,
 ) -> Location:
     """A tenant on the sandbox, without state or ledger."""
-    for name, value in new_meltano(sandbox).variables().items():
+    given = new_meltano(sandbox).variables()
+    given["SINGER_DELIVERY_LEDGER_URL"] = given["TARGET_D365FO_LEDGER_URL"]
+    for name, value in given.items():
         monkeypatch.setenv(name, value)
     file = tmp_path / "orchestrate.yml"
     file.write_text(CONFIGURATION)
