@@ -136,7 +136,8 @@ def program() -> str:
 def _follow(
     arguments: list[str], tenant: Tenant, environment: Mapping[str, str], say: Say
 ) -> tuple[int, list[str]]:
-    process = subprocess.Popen(  # noqa: S603 - our own command line
+    lines: list[str] = []
+    with subprocess.Popen(  # noqa: S603 - our own command line
         [program(), *arguments],
         cwd=tenant.project,
         env=dict(environment),
@@ -146,16 +147,15 @@ def _follow(
         text=True,
         errors="replace",
         start_new_session=True,  # one signal, from here, and not that of a terminal as well
-    )
-    lines: list[str] = []
-    try:
-        for line in process.stdout or ():
-            text = line.rstrip()
-            say(_level(text), text)
-            lines = [*lines[-39:], text]
-        return process.wait(), lines
-    finally:
-        _stop(process)
+    ) as process:
+        try:
+            for line in process.stdout or ():
+                text = line.rstrip()
+                say(_level(text), text)
+                lines = [*lines[-39:], text]
+            return process.wait(), lines
+        finally:
+            _stop(process)
 
 
 def _level(line: str) -> str:
