@@ -43,8 +43,11 @@ def told(tenant: Tenant, partition: str, ended: Ended, source: str = "") -> Meta
     """Return the metadata of what a run delivered, of all or of one stream of its source."""
     found = NOTHING
     if ended.run_ids:
-        with ledger_at(_ledger_url(tenant)) as connection:
-            found = figures(connection, ended.run_ids, source)
+        try:
+            with ledger_at(_ledger_url(tenant)) as connection:
+                found = figures(connection, ended.run_ids, source)
+        except DeliveryError as error:  # all is delivered nevertheless
+            return {"figures": MetadataValue.text(f"cannot be told: {error}")}
     return metadata(tenant, partition, found, ended.run_ids)
 
 

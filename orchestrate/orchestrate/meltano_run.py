@@ -180,11 +180,18 @@ def _own_system(tenant: Tenant, name: str) -> Path:
     base = environment_of(tenant).get("MELTANO_SYS_DIR_ROOT")
     system = Path(base) if base else tenant.project / ".meltano"
     own = system / "orchestrate" / tenant.name / name
-    for environment in system.glob("*/*/venv"):
-        link = own / environment.parent.relative_to(system) / "venv"
-        link.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError):  # another run made it at the same moment
-            link.symlink_to(environment.resolve())
+    try:
+        for environment in system.glob("*/*/venv"):
+            link = own / environment.parent.relative_to(system) / "venv"
+            link.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileExistsError):  # of an earlier run, or made at the same moment
+                link.symlink_to(environment.resolve())
+    except OSError as error:
+        msg = (
+            f"{own} cannot be written ({error.strerror}): Meltano keeps catalogs there; set "
+            "MELTANO_SYS_DIR_ROOT to a copy of .meltano where it may write"
+        )
+        raise SetupError(msg) from None
     if not own.is_dir():
         msg = f"the plugins are not installed in {system}: run `meltano install` there first"
         raise SetupError(msg)

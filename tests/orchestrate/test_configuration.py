@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import dagster as dg
 import pytest
 import yaml
 from orchestrate.configuration import Configuration, load_configuration
@@ -84,17 +85,27 @@ def test_no_project(tmp_path: Path) -> None:
         load_configuration({"MELTANO_PROJECT_ROOT": str(tmp_path)})
 
 
-@pytest.mark.filterwarnings("ignore::Warning")
 @pytest.mark.parametrize(
     ("name", "settings"),
     [
         ("in_process", {}),
+        ("multiprocess", {"max_concurrent": 4}),
         ("celery", {"broker": {"env": "CELERY_BROKER"}, "backend": {"env": "CELERY_BACKEND"}}),
         ("k8s_job", {"max_concurrent": 10}),
     ],
 )
 def test_each_executor_takes_the_settings_of_the_documentation(
-    tmp_path: Path, name: str, settings: dict[str, object]
+    tmp_path: Path, name: str, settings: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("CELERY_BROKER", "redis://localhost")
+    monkeypatch.setenv("CELERY_BACKEND", "redis://localhost")
     content = {"tenants": {"a": {}}, "executor": name, "executor_settings": settings}
-    assert executor(load(tmp_path, content)).name
+    assert executor(load(tmp_path, content)).name == name.replace("k8s_job", "k8s")
+
+    @dg.job(executor_def=executor(load(tmp_path, {"tenants": {"a": {}}, "executor": name})))
+    def empty() -> None:
+        pass
+
+    dg.validate_run_config(empty, {"execution": {"config": settings}})
+    with pytest.raises(dg.DagsterInvalidConfigError):
+        dg.validate_run_config(empty, {"execution": {"config": {"most": 1}}})
