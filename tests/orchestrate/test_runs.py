@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 import pytest
-from sandbox.basware.p2p import active_companies
 from sandbox.faults import Fault
 from sandbox.seed import small_world
 from sandbox.seed.builders import accounting_document, coding_row
@@ -104,17 +104,22 @@ def test_one_legal_entity_fails_and_the_other_does_not_notice(
 def test_masters_of_one_legal_entity_leave_those_of_others_alone(
     sandbox: Sandbox, location: Location
 ) -> None:
-    sandbox.load(small_world(("usmf", "demf")))
+    world = small_world(("usmf", "demf"))
+    world.basware.clear()
+    sandbox.load(world)
     sandbox.switches.update({"basware.settle_seconds": 0})
     shared = location.run("shared_masters", "", "basware/main_accounts", "basware/legal_entities")
     assert shared.success
     assert metadata(shared, "basware/main_accounts")["documents"] > 0
-    assert not Held.of(sandbox)["costCenters"]  # not asked for
+    before = Held.of(sandbox)
+    assert not before["costCenters"]  # not asked for
     for entity in ("usmf", "demf"):
         assert location.run("masters", entity, "basware/payment_terms", "basware/vendors").success
-    held = Held.of(sandbox)
-    assert {vendor["companies"][0]["companyCode"] for vendor in held["vendors"]} == {"1000", "2000"}
-    for vendor in held["vendors"]:
-        assert vendor["processingStatus"]["active"]
-    for account in held["accounts"]:
-        assert active_companies(account)
+    after = Held.of(sandbox)
+    active = Counter(
+        vendor["companies"][0]["companyCode"]
+        for vendor in after["vendors"]
+        if vendor["processingStatus"]["active"]
+    )
+    assert active["1000"] == active["2000"] > 0
+    assert after["accounts"] == before["accounts"]
