@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # The plugins' environments get the versions of the lock file, too.
 CONSTRAINTS := .meltano-constraints.txt
 
-.PHONY: help install demo test deployment crash mutants audit sbom lint format types docs clean
+.PHONY: help install demo dagster test deployment crash mutants audit sbom lint format types docs clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -28,6 +28,9 @@ install: .venv/.installed  ## Install everything into .venv and Meltano's plugin
 
 demo: .venv/.installed  ## Run the whole pipeline against the sandbox and reconcile both sides
 	@$(RUN) sandbox demo
+
+dagster: .venv/.installed  ## Open Dagster's web page on the sandbox; Ctrl-C stops both
+	@$(RUN) python -m orchestrate.trying
 
 test: .venv/.installed  ## Run the tests
 	$(RUN) pytest -n 2 --dist loadfile

@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "tap_d365fo": {"singer_delivery"},
     "target_basware": {"singer_delivery", "tap_basware", "ap_mapping"},
     "target_d365fo": {"singer_delivery", "tap_d365fo", "ap_mapping"},
+    "orchestrate": {"singer_delivery", "tap_basware", "ap_mapping"},
     "sandbox": set(),
 }
 

@@ -17,6 +17,7 @@ from singer_delivery import logs
 from singer_delivery.bodies import MIB
 from singer_delivery.errors import DeliveryError, SetupError
 from singer_delivery.http import HttpOptions
+from singer_delivery.notes import note_failure
 from singer_delivery.redaction import REDACTOR
 from singer_delivery.redaction import install as install_redaction
 from singer_delivery.secrets.references import is_reference, reveal, secret_part
@@ -167,6 +168,7 @@ class PlainErrors(PluginBase):
                     return callback(**kwargs)
             except DeliveryError as error:
                 cls.logger.error("%s", error)
+                note_failure(cls.name, error)
                 raise click.exceptions.Exit(1) from None
             except Stopped as stopped:
                 # Not from the handler itself: it may have interrupted another line of the log.

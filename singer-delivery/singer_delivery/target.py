@@ -31,6 +31,7 @@ from singer_delivery.document import Status, fingerprint
 from singer_delivery.errors import BadInput, DeliveryError, LedgerError, SetupError
 from singer_delivery.exact_json import encode_json
 from singer_delivery.ledger import Ledger
+from singer_delivery.notes import note_run
 from singer_delivery.plugin import HTTP_SETTINGS, LEDGER_SETTING, PlainErrors, ledger_url
 from singer_delivery.progress import PROGRESS_SETTING, READ, Progress, Standing
 from singer_delivery.reader import LineReader
@@ -246,6 +247,7 @@ class DeliveryTarget(PlainErrors, Target):
                 lease_seconds=self.config["claim_lease_seconds"],
             )
         )
+        note_run(self.name, self.run_id)
         if days := self.config["payload_retention_days"]:
             ledger.erase(timedelta(days=days), self.run_id)
         return ledger

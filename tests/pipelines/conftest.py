@@ -34,7 +34,7 @@ class Meltano:
         done = subprocess.run(
             [MELTANO, *arguments],
             cwd=ROOT,
-            env={**self._environment(), **extra},
+            env={**self.variables(), **extra},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -51,7 +51,7 @@ class Meltano:
         process = subprocess.Popen(
             [MELTANO, *arguments],
             cwd=ROOT,
-            env=self._environment(),
+            env=self.variables(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -74,7 +74,8 @@ class Meltano:
         for file in self.directory.glob("ledger.db*"):
             file.unlink()
 
-    def _environment(self) -> dict[str, str]:
+    def variables(self) -> dict[str, str]:
+        """The environment of its commands."""
         ledger = f"sqlite:///{self.directory}/ledger.db"
         return {
             **os.environ,
