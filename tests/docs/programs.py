@@ -59,8 +59,10 @@ def accept(command: Command) -> None:
     """
     if command.program in OURS:
         accept_click(click_command(OURS[command.program]), command.program, command.arguments)
+    elif command.program == "meltano":
+        _meltano(command.arguments)
     elif command.program in CHECKERS:
-        CHECKERS[command.program](command.arguments)
+        CHECKERS[command.program]([word for word in command.arguments if word != ELLIPSIS])
     elif command.program not in FOREIGN:
         msg = (
             f"{command.program!r} is no program of this project; if it is somebody else's, add it "
@@ -108,7 +110,7 @@ def _parse(command: click.Command, name: str, words: list[str]) -> None:
 
 
 def _lacks(error: click.UsageError) -> bool:
-    return isinstance(error, click.MissingParameter | click.NoArgsIsHelpError) or (
+    return isinstance(error, click.MissingParameter | click.exceptions.NoArgsIsHelpError) or (
         "requires an argument" in error.format_message()
     )
 
@@ -290,13 +292,12 @@ def _pytest(arguments: Sequence[str]) -> None:
 
 CHECKERS: dict[str, Callable[[Sequence[str]], None]] = {
     "make": _make,
-    "meltano": _meltano,
     "pytest": _pytest,
     "python": _python,
     "python3": _python,
 }
 #: What inline code has to begin with to be taken for a command.
-CHECKED = frozenset(OURS) | frozenset(CHECKERS)
+CHECKED = frozenset(OURS) | frozenset(CHECKERS) | {"meltano"}
 
 
 def checkable(text: str) -> list[Command]:

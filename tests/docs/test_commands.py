@@ -24,7 +24,7 @@ def test_every_block_names_its_language(name: str) -> None:
                if block.language not in LANGUAGES]  # fmt: skip
     assert not unknown, (
         f"name the language after the fence, one of {', '.join(sorted(LANGUAGES))}: sh is typed as "
-        f"it stands, console is a terminal with `$ ` before what is typed, text is output: {unknown}"
+        f"it stands, console has `$ ` before what is typed, text is output: {unknown}"
     )
 
 
