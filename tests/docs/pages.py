@@ -22,7 +22,7 @@ LANGUAGES = SHELLS | {
 #: Before a block: why a test does not run it. It is checked all the same.
 NOT_RUN = re.compile(r"<!-- not run: (?P<reason>.+?) -->", re.DOTALL)
 #: Before a block: its last command ends with this exit code.
-EXIT = re.compile(r"<!-- exit: (?P<code>\d+) -->")
+EXIT = re.compile(r"<!-- exit: (?P<code>\d+)\b.*?-->")
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,14 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from copy import copy
 from functools import lru_cache
 from importlib import import_module, metadata
 from typing import Any
 
 import click
 import yaml
+from singer_sdk.plugin_base import SingerCommand
 
 from tests.docs.commands import Command, commands
 from tests.docs.pages import ROOT
@@ -48,7 +50,7 @@ FOREIGN = frozenset({
     "head", "helm", "install", "journalctl", "jq", "kubectl", "ls", "mkdir", "mv", "openssl",
     "pg_dump", "pg_restore", "podman", "psql", "pwd", "rm", "sed", "set", "sleep", "sort",
     "source", "sqlite3", "stat", "systemctl", "systemd-analyze", "tail", "tar", "target-jsonl",
-    "tee", "test", "timeout", "touch", "true", "unset", "unzip", "useradd", "uv", "wait",
+    "tee", "test", "timeout", "touch", "true", "unset", "unzip", "useradd", "wait",
 })  # fmt: skip
 
 
@@ -97,6 +99,11 @@ def accept_click(command: click.Command, name: str, arguments: Sequence[str]) ->
 
 
 def _parse(command: click.Command, name: str, words: list[str]) -> None:
+    if isinstance(command, SingerCommand):  # its options do their work as soon as they are read
+        command = copy(command)
+        command.params = [copy(option) for option in command.params]
+        for option in command.params:
+            option.callback = None
     context = command.make_context(name, list(words), obj=defaultdict(str))
     with context:
         if not isinstance(command, click.Group):
@@ -166,12 +173,12 @@ def executable(plugin: str) -> str:
 def _meltano(arguments: Sequence[str]) -> None:
     command = click_command("meltano.cli:cli")
     accept_click(command, "meltano", arguments)
-    words = [word for word in arguments if word != ELLIPSIS]
+    words = list(arguments)
     for environment in _values(words, "--environment"):
         _one_of("environment", environment, project()["environments"])
     verb, rest = _verb(words)
     if verb == "run":
-        for block in (word for word in rest if not word.startswith("-")):
+        for block in (word for word in rest if not word.startswith(("-", ELLIPSIS))):
             _one_of("job or plugin", block, project()["jobs"] | set(project()["plugins"]))
     elif verb == "invoke":
         accept_invoke(rest)
@@ -187,7 +194,7 @@ def accept_invoke(rest: list[str]) -> None:
     """Check `meltano invoke PLUGIN ARGUMENTS…` by what it starts; raises Unacceptable."""
     while rest and rest[0].startswith("-"):
         rest = rest[1:]
-    if not rest:
+    if not rest or rest[0] == ELLIPSIS:
         return
     plugin, _, name = rest[0].partition(":")
     program = executable(plugin)
@@ -290,11 +297,20 @@ def _pytest(arguments: Sequence[str]) -> None:
             raise Unacceptable(msg)
 
 
+def _uv(arguments: Sequence[str]) -> None:
+    for word in arguments:
+        path = re.split(r"[\[@]", word)[0]
+        if path.startswith("./") and not (ROOT / path).exists():
+            msg = f"there is no {path}"
+            raise Unacceptable(msg)
+
+
 CHECKERS: dict[str, Callable[[Sequence[str]], None]] = {
     "make": _make,
     "pytest": _pytest,
     "python": _python,
     "python3": _python,
+    "uv": _uv,
 }
 #: What inline code has to begin with to be taken for a command.
 CHECKED = frozenset(OURS) | frozenset(CHECKERS) | {"meltano"}
