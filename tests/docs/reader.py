@@ -26,11 +26,11 @@ INVOICES = {
     FAULTY: "268.13",
     "INV-1044": "80.44",
 }
-#: What of the project a reader has before them; the packages are linked, the rest copied.
+#: What of the project a reader has before them.
 FILES = ("meltano.yml", "mapping.yml", ".env.example", "Makefile", "pyproject.toml")
 FOLDERS = (
     "ap-mapping", "sandbox", "singer-delivery", "tap-basware", "tap-d365fo", "target-basware",
-    "target-d365fo", "tests", "docs", "bench",
+    "target-d365fo",
 )  # fmt: skip
 
 
@@ -39,7 +39,7 @@ def copy_project(folder: Path) -> None:
     for name in FILES:
         shutil.copy(ROOT / name, folder / name)
     for name in FOLDERS:
-        (folder / name).symlink_to(ROOT / name)
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
 
 
 @dataclass
