@@ -56,7 +56,9 @@ class Reader:
 
         What is exported in it holds for the next block.
         """
-        typed = re.sub(rf"\b({'|'.join(self.own)})=\S*", r"\1=${\1}", block.typed)
+        typed = block.typed
+        for name in self.own:
+            typed = re.sub(rf"\b{name}=\S*", f"{name}=${{{name}}}", typed)
         script = f"set -eo pipefail\n. ./.exported\n{typed}\nexport -p > ./.exported\n"
         (self.folder / ".exported").touch()
         done = subprocess.run(
