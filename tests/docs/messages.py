@@ -29,8 +29,16 @@ class Message:
 
 @cache
 def all_texts() -> tuple[str, ...]:
-    """Return every string in the code, docstrings included, with gaps for what is filled in."""
-    return tuple(text for _, tree in _modules() for node in ast.walk(tree) if (text := _text(node)))
+    """Return every string in the code, with gaps for what is filled in.
+
+    With those of the sandbox, which speaks the words of the two systems.
+    """
+    return tuple(
+        text
+        for _, tree in _modules((*PACKAGES, "sandbox"))
+        for node in ast.walk(tree)
+        if (text := _text(node))
+    )
 
 
 @cache
@@ -46,10 +54,10 @@ def messages() -> tuple[Message, ...]:
 
 
 @cache
-def _modules() -> tuple[tuple[str, ast.Module], ...]:
+def _modules(packages: tuple[str, ...] = PACKAGES) -> tuple[tuple[str, ast.Module], ...]:
     return tuple(
         (str(path.relative_to(ROOT)), ast.parse(path.read_text(encoding="utf-8")))
-        for package in PACKAGES
+        for package in packages
         for path in sorted((ROOT / package).rglob("*.py"))
     )
 

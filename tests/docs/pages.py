@@ -162,4 +162,5 @@ def page(name: str) -> Page:
 def names() -> list[str]:
     """Return all pages: those at the top, in docs/ and the README of each package."""
     found = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README.md")]
-    return sorted({str(path.relative_to(ROOT)) for path in found})
+    names = {str(path.relative_to(ROOT)) for path in found}
+    return sorted(name for name in names if not name.startswith("."))

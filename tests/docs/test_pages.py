@@ -11,12 +11,15 @@ import pytest
 
 from tests.docs import pages
 from tests.docs.pages import ROOT, page
+from tests.docs.programs import project
 from tests.meltano_settings import OPERATOR_SETTINGS
 from tests.readme_settings import DOCUMENTS
 
 PAGES = pages.names()
 PREFIX = r"(?:TAP|TARGET)_(?:BASWARE|D365FO)|BASWARE_WEBHOOK|SINGER_DELIVERY"
-VARIABLE = re.compile(rf"\b(?P<plugin>{PREFIX})_(?P<name>[A-Z][A-Z0-9_]*)")
+VARIABLE = re.compile(
+    rf"\b(?P<plugin>(?:{PREFIX})(?:_MASTERS|_PAYMENTS|_NOTED)?)_(?P<name>[A-Z][A-Z0-9_]*)"
+)
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -69,6 +72,9 @@ def settings() -> dict[str, set[str]]:
     for plugin in DOCUMENTS.values():
         info = plugin()._get_about_info()
         found[info.env_var_prefix.rstrip("_")] = set(info.settings["properties"])
+    for name, plugin in project()["plugins"].items():
+        if parent := plugin.get("inherit_from"):
+            found[name.upper().replace("-", "_")] = found[parent.upper().replace("-", "_")]
     found["SINGER_DELIVERY"] = {str(setting["name"]) for setting in OPERATOR_SETTINGS}
     return found
 
