@@ -283,6 +283,7 @@ def _crash(arguments: Sequence[str]) -> None:
 MODULES: dict[str, Callable[[Sequence[str]], None]] = {
     "tests.crash": _crash,
     "tests.model": _through_argparse("tests.model.__main__"),
+    "bench.invoices": _through_argparse("bench.invoices"),
     "bench.ledger": _through_argparse("bench.ledger"),
     "bench.masters": _through_argparse("bench.masters"),
     "bench.webhook": _through_argparse("bench.webhook"),
