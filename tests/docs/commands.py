@@ -14,7 +14,7 @@ REDIRECTIONS = frozenset({">", ">>", "<", "<<<", ">&", "<<", "&>"})
 #: Words that may stand before a command.
 PREFIXES = frozenset({"exec", "nice", "sudo", "then", "do", "if", "!", "time", "else", "while"})
 #: The folders that an installation has its commands in.
-FOLDERS = (".venv/bin/", "./.venv/bin/", "/opt/basware-d365fo/.venv/bin/")
+FOLDERS = (".venv/bin/", "./.venv/bin/", ".uv/bin/", "/opt/basware-d365fo/.venv/bin/")
 
 
 @dataclass(frozen=True)
