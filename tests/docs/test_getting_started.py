@@ -15,12 +15,11 @@ from sandbox.demo_process import borrow_environments
 
 from tests.docs.pages import Block, page
 from tests.docs.reader import Reader, copy_project
+from tests.pipelines.conftest import installed_plugins  # noqa: F401 - a fixture
 
 NAME = "docs/getting-started.md"
 INSTALLED = Path(sys.executable).parent
 SECRETS = {"basware": "basware-secret", "dynamics": "entra-secret"}
-
-pytest_plugins = ["tests.pipelines.conftest"]
 
 
 def test_a_stranger_gets_to_the_end(installed_plugins: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import pytest
 
@@ -48,6 +49,7 @@ def test_the_search_for_texts_finds_them() -> None:
     assert len(messages()) > 150
 
 
+@cache
 def spoken() -> list[str]:
     return [PLACEHOLDER.sub(" ", text) for text in all_texts()] + [
         PLACEHOLDER.sub("", text) for text in all_texts()
@@ -65,6 +67,10 @@ def is_quoted(message: Message) -> bool:
 
 def fits(quote: str, text: str) -> bool:
     """Whether the quote, with anything for its ellipses, is a part of the text."""
-    plain = PLACEHOLDER.sub(GAP, text)
+    return pattern(quote).search(PLACEHOLDER.sub(GAP, text)) is not None
+
+
+@cache
+def pattern(quote: str) -> re.Pattern[str]:
     parts = [re.escape(part.strip()) for part in quote.split(ELLIPSIS)]
-    return re.search(".*".join(parts), plain, re.DOTALL) is not None
+    return re.compile(".*".join(parts), re.DOTALL)
