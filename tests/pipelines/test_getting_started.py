@@ -15,7 +15,6 @@ from sandbox.demo_process import borrow_environments
 
 from tests.docs.pages import Block, page
 from tests.docs.reader import Reader, copy_project
-from tests.pipelines.conftest import installed_plugins  # noqa: F401 - a fixture
 
 NAME = "docs/getting-started.md"
 INSTALLED = Path(sys.executable).parent
