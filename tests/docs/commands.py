@@ -13,6 +13,8 @@ ENDS = frozenset({"|", "||", "&&", ";", "&", "(", ")", ";;", "|&"})
 REDIRECTIONS = frozenset({">", ">>", "<", "<<<", ">&", "<<", "&>"})
 #: Words that may stand before a command.
 PREFIXES = frozenset({"exec", "nice", "sudo", "then", "do", "if", "!", "time", "else", "while"})
+#: Options of sudo that another word belongs to.
+SUDO_WITH_VALUE = frozenset({"-u", "-g", "-D"})
 #: The folders that an installation has its commands in.
 FOLDERS = (".venv/bin/", "./.venv/bin/", ".uv/bin/", "/opt/basware-d365fo/.venv/bin/")
 
@@ -93,6 +95,8 @@ def _command(words: list[str]) -> Command | None:
     assigned = []
     while kept and (ASSIGNMENT.match(kept[0]) or kept[0] in PREFIXES):
         assigned.append(kept.pop(0))
+        while assigned[-1] == "sudo" and kept and kept[0].startswith("-"):
+            del kept[: 2 if kept[0] in SUDO_WITH_VALUE else 1]
     if not kept:
         return None
     program = kept[0]

@@ -17,7 +17,7 @@ SHELLS = frozenset({"sh", "console"})
 #: What else a block may be; output of programs and pictures of letters are `text`.
 LANGUAGES = SHELLS | {
     "text", "yaml", "json", "jsonc", "python", "toml", "ini", "sql", "csv", "html", "xml", "dotenv",
-    "dockerfile", "diff", "nginx", "promql", "email",
+    "dockerfile", "diff", "nginx", "promql", "email", "crontab", "mermaid",
 }  # fmt: skip
 #: Before a block: why a test does not run it. It is checked all the same.
 NOT_RUN = re.compile(r"<!-- not run: (?P<reason>.+?) -->", re.DOTALL)

@@ -65,6 +65,7 @@ def refusal(command: Command) -> str:
         "A=1 .venv/bin/meltano --environment=test invoke singer-delivery doctor",
         "meltano run --full-refresh masters",
         "make demo",
+        "sudo -u ap -H .venv/bin/singer-delivery verify",
         "python -m tests.crash exhaustive --limit 50",
     ],
 )
