@@ -59,7 +59,7 @@ def scopes(*flows: str) -> str:
 
 @pytest.fixture
 def all_used(sandbox: Sandbox, meltano: Meltano) -> Rights:
-    """What the flows use, each with the scopes that docs/security.md names for it, and no others."""
+    """What the flows use, each with the scopes named for it in docs/security.md alone."""
     world = small_world()
     documents = [accounting_document(number=f"RIGHTS-{number}") for number in range(3)]
     world.add(basware={"accountingDocuments": documents})
