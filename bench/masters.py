@@ -214,20 +214,21 @@ def show(found: Run) -> None:
 
 
 def write_configs(sandbox: Sandbox, work: Path) -> dict[str, Path]:
-    """Write the settings of both plugins for this sandbox."""
+    """Write the settings of all plugins for this sandbox."""
     environment = sandbox.environment()
     configs = {}
-    for plugin in ("tap-d365fo", "target-basware"):
+    for plugin in ("tap-basware", "tap-d365fo", "target-basware", "target-d365fo"):
         prefix = plugin.upper().replace("-", "_") + "_"
         settings = {
             name.removeprefix(prefix).lower(): value
             for name, value in environment.items()
             if name.startswith(prefix)
         }
-        settings["ledger_url"] = f"sqlite:///{work}/ledger.db"
-        if plugin == "target-basware":
+        if plugin != "tap-basware":
+            settings["ledger_url"] = f"sqlite:///{work}/ledger.db"
+        if plugin.startswith("target-"):
             settings["mapping_file"] = str(work / "mapping.yml")
-        else:
+        if plugin == "tap-d365fo":
             settings["metadata_cache"] = str(work / "cache")
         configs[plugin] = work / f"{plugin}.json"
         configs[plugin].write_text(json.dumps(settings))

@@ -50,8 +50,8 @@ def documented() -> Rights:
 
 
 def scopes(*flows: str) -> str:
-    """The scopes that the README asks for, for these flows, as a list."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    """The scopes that docs/security.md names, for these flows, as a list."""
+    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
     table = text.partition("| flow | scopes |")[2].partition("\n\n")[0]
     rows = [line for line in table.splitlines() if line.strip(" |").startswith(flows)]
     return ",".join(dict.fromkeys(re.findall(r"`(\w+\.\w+)`", " ".join(rows))))
@@ -59,7 +59,7 @@ def scopes(*flows: str) -> str:
 
 @pytest.fixture
 def all_used(sandbox: Sandbox, meltano: Meltano) -> Rights:
-    """What the flows use, each with the scopes that the README names for it, and no others."""
+    """What the flows use, each with the scopes named for it in docs/security.md alone."""
     world = small_world()
     documents = [accounting_document(number=f"RIGHTS-{number}") for number in range(3)]
     world.add(basware={"accountingDocuments": documents})
