@@ -144,13 +144,18 @@ class _RecordFactory:
             said = record.getMessage()
         except Exception:  # noqa: BLE001 - logging itself will say what is wrong with it
             return record
-        if (shown := REDACTOR.text(said)) != said:
+        if (shown := _printable(REDACTOR.text(said))) != said:
             record.msg, record.args = shown, ()
         if record.exc_info and record.exc_info[0] is not None:
             lines = traceback.format_exception(*record.exc_info)
             # Formatters take this text where it is there already.
             record.exc_text = REDACTOR.text("".join(lines)).rstrip("\n")
         return record
+
+
+def _printable(text: str) -> str:
+    """Return a text with halves of surrogate pairs, which no log file takes, as escapes."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _print_redacted(

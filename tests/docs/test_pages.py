@@ -12,10 +12,12 @@ import pytest
 from tests.docs import pages
 from tests.docs.pages import ROOT, page
 from tests.docs.programs import project
-from tests.meltano_settings import OPERATOR_SETTINGS
+from tests.meltano_settings import utility
 from tests.readme_settings import DOCUMENTS
 
 PAGES = pages.names()
+#: A variable that is no setting: it belongs to a run, not to a plugin (singer_delivery.notes).
+NOTES = {"notes"}
 PREFIX = r"(?:TAP|TARGET)_(?:BASWARE|D365FO)|BASWARE_WEBHOOK|SINGER_DELIVERY"
 VARIABLE = re.compile(
     rf"\b(?P<plugin>(?:{PREFIX})(?:_MASTERS|_PAYMENTS|_NOTED)?)_(?P<name>[A-Z][A-Z0-9_]*)"
@@ -75,7 +77,7 @@ def settings() -> dict[str, set[str]]:
     for name, plugin in project()["plugins"].items():
         if parent := plugin.get("inherit_from"):
             found[name.upper().replace("-", "_")] = found[parent.upper().replace("-", "_")]
-    found["SINGER_DELIVERY"] = {str(setting["name"]) for setting in OPERATOR_SETTINGS}
+    found["SINGER_DELIVERY"] = {str(setting["name"]) for setting in utility()["settings"]} | NOTES
     return found
 
 

@@ -145,6 +145,11 @@ class TestInstalled:
 
         assert caplog.messages == [f"a {MASK} and 5", "nothing here 5"]
 
+    def test_half_a_character_is_an_escape(self, caplog: pytest.LogCaptureFixture) -> None:
+        logging.getLogger("x").warning("invoice %s", "N\ud800ü")
+
+        assert caplog.messages == ["invoice N\\ud800ü"]
+
     def test_tracebacks(self, caplog: pytest.LogCaptureFixture) -> None:
         try:
             raise ValueError("c4n4ry")
