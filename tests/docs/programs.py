@@ -46,11 +46,12 @@ OURS = {
 #: Others' programs, of which only the name is checked.
 FOREIGN = frozenset({
     ".", "[", "awk", "cat", "cd", "chattr", "chgrp", "chmod", "chown", "cp", "createdb", "cron",
-    "crontab", "curl", "dagster", "docker", "done", "echo", "export", "false", "fi", "for", "git", "grep",
-    "head", "helm", "install", "journalctl", "jq", "kubectl", "ls", "mkdir", "mv", "openssl",
-    "pg_dump", "pg_restore", "podman", "psql", "pwd", "rm", "sed", "set", "sleep", "sort",
-    "source", "sqlite3", "stat", "systemctl", "systemd-analyze", "tail", "tar", "target-jsonl",
-    "tee", "test", "timeout", "touch", "true", "unset", "unzip", "useradd", "wait",
+    "crontab", "curl", "dagster", "docker", "done", "echo", "export", "false", "fi", "for",
+    "git", "grep", "head", "helm", "install", "journalctl", "jq", "kubectl", "ls", "mkdir",
+    "mv", "openssl", "pg_dump", "pg_restore", "podman", "psql", "pwd", "rm", "sed", "set",
+    "sleep", "sort", "source", "sqlite3", "stat", "systemctl", "systemd-analyze", "tail", "tar",
+    "target-jsonl", "tee", "test", "timeout", "touch", "true", "unset", "unzip", "useradd",
+    "wait",
 })  # fmt: skip
 
 
