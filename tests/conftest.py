@@ -9,7 +9,12 @@ import pytest
 from hypothesis import settings
 from singer_delivery.stopping import PROCESS
 
-pytest_plugins = ["sandbox.fixtures", "tests.browser_fixtures", "tests.postgres_fixtures"]
+pytest_plugins = [
+    "sandbox.fixtures",
+    "tests.browser_fixtures",
+    "tests.office_fixtures",
+    "tests.postgres_fixtures",
+]
 
 # A slow machine is no failure: no test here is about time.
 settings.register_profile("untimed", deadline=None)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.operator.office import Office
 from tests.singer_delivery.web import ScriptedServer
 
 
@@ -18,29 +17,6 @@ def _no_vault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MELTANO_PROJECT_ROOT", raising=False)
     monkeypatch.delenv("MELTANO_ENVIRONMENT", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Office:
-    """A SQLite ledger of which one run has just ended well."""
-    made = Office(f"sqlite:///{tmp_path}/ledger.db")
-    made.deliver([])
-    return made
-
-
-@pytest.fixture
-def postgres_office(postgres_url: str) -> Office:
-    made = Office(postgres_url)
-    made.deliver([])
-    return made
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def any_office(request: pytest.FixtureRequest) -> Office:
-    name = "office" if request.param == "sqlite" else "postgres_office"
-    made = request.getfixturevalue(name)
-    assert isinstance(made, Office)
-    return made
 
 
 @pytest.fixture

@@ -7,14 +7,15 @@ from contextlib import contextmanager
 
 import click
 
-from singer_delivery.operator.access import URL_VARIABLES
 from singer_delivery.operator.dry_run_report import FORMATS, Report
 from singer_delivery.operator.filters import Filter
 from singer_delivery.operator.live_commands import given_url, in_words
 from singer_delivery.operator.live_settings import config_files
 from singer_delivery.operator.masking import Mask
-from singer_delivery.operator.options import mask_option
+from singer_delivery.operator.options import mask_option, place_options
 from singer_delivery.operator.trying import (
+    SOURCE,
+    TARGET,
     Lines,
     lines_of,
     listen,
@@ -45,20 +46,7 @@ from singer_delivery.operator.trying import (
 @click.option(
     "--unmasked", is_flag=True, help="Show bank accounts and masked fields as they would be sent."
 )
-@click.option(
-    "--ledger-url",
-    envvar=URL_VARIABLES,
-    default="",
-    help="The ledger_url of the plugins.  [default: that of target-d365fo]",
-)
-@click.option(
-    "--config",
-    "configs",
-    multiple=True,
-    metavar="PLUGIN=FILE",
-    help="Settings of target-d365fo or tap-basware as JSON, instead of Meltano's or those of the "
-    "environment.",
-)
+@place_options(TARGET[1], SOURCE[1])
 @mask_option
 def dry_run(
     *,

@@ -25,9 +25,10 @@ from singer_delivery.identity import describe
 from singer_delivery.ledger import Ledger
 from singer_delivery.ledger_books import LedgerBooks
 from singer_delivery.live import LiveSystem, live_opener
-from singer_delivery.operator.access import DEFAULT_URL, URL_VARIABLES, Desk
+from singer_delivery.operator.access import DEFAULT_URL, Desk
 from singer_delivery.operator.live_settings import config_files, plugin_settings
 from singer_delivery.operator.live_tables import FORMATS, show
+from singer_delivery.operator.options import place_options
 from singer_delivery.rebuild import Rebuild, Rebuilt, Receiver, Shelf, Source
 from singer_delivery.reconcile import GRAINS, Inquiry, Window
 from singer_delivery.runs import Run
@@ -77,20 +78,7 @@ class Grains(click.ParamType[tuple[str, ...]]):
 def live_options(command: Command) -> Command:
     """Add what all commands take that look into live systems."""
     options = [
-        click.option(
-            "--ledger-url",
-            envvar=URL_VARIABLES,
-            default="",
-            help="The ledger_url of the plugins.  [default: that of target-d365fo]",
-        ),
-        click.option(
-            "--config",
-            "configs",
-            multiple=True,
-            metavar="PLUGIN=FILE",
-            help="Settings of target-d365fo or target-basware as JSON, instead of Meltano's or "
-            "those of the environment.",
-        ),
+        place_options(RECEIVER[1], SOURCE[1]),
         click.option("--since", type=Day(), default=None, help="Invoices of this day or later."),
         click.option("--until", type=Day(), default=None, help="Invoices of this day or earlier."),
     ]

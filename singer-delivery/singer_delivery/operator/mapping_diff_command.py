@@ -16,17 +16,18 @@ from singer_delivery.courier import Courier
 from singer_delivery.database import open_readonly, reading
 from singer_delivery.delivery import Delivery
 from singer_delivery.errors import BadInput, LedgerError
-from singer_delivery.operator.access import URL_VARIABLES
 from singer_delivery.operator.filters import Filter, filter_options
 from singer_delivery.operator.live_commands import given_url, in_words
 from singer_delivery.operator.live_settings import config_files
 from singer_delivery.operator.mapping_changes import Compared, Comparison, Reading
 from singer_delivery.operator.mapping_diff_report import FORMATS, MappingReport
 from singer_delivery.operator.masking import Mask
-from singer_delivery.operator.options import mask_option
+from singer_delivery.operator.options import mask_option, place_options
 from singer_delivery.operator.parcels import latest_payloads
 from singer_delivery.operator.queries import find
 from singer_delivery.operator.trying import (
+    SOURCE,
+    TARGET,
     lines_of,
     listen,
     opened_target,
@@ -60,20 +61,7 @@ Record = Mapping[str, Any]
     "--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True
 )
 @click.option("--unmasked", is_flag=True, help="Show bank accounts and masked fields as they are.")
-@click.option(
-    "--ledger-url",
-    envvar=URL_VARIABLES,
-    default="",
-    help="The ledger_url of the plugins.  [default: that of target-d365fo]",
-)
-@click.option(
-    "--config",
-    "configs",
-    multiple=True,
-    metavar="PLUGIN=FILE",
-    help="Settings of target-d365fo or tap-basware as JSON, instead of Meltano's or those of the "
-    "environment.",
-)
+@place_options(TARGET[1], SOURCE[1])
 @mask_option
 def mapping_diff(
     *,

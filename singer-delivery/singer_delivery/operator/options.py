@@ -4,11 +4,33 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from singer_delivery.errors import DeliveryError
+from singer_delivery.operator.access import URL_VARIABLES
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def place_options(*plugins: str) -> Callable[[Command], Command]:
+    """Add --ledger-url and --config (`configs`), of commands that work with these plugins."""
+    ledger = click.option(
+        "--ledger-url",
+        envvar=URL_VARIABLES,
+        default="",
+        help="The ledger_url of the plugins.  [default: that of target-d365fo]",
+    )
+    config = click.option(
+        "--config",
+        "configs",
+        multiple=True,
+        metavar="PLUGIN=FILE",
+        help=f"Settings of {' or '.join(plugins)} as JSON, instead of Meltano's or those of the "
+        "environment.",
+    )
+    return lambda command: ledger(config(command))
 
 
 def mask_option(command: Callable[..., Any]) -> Callable[..., Any]:
