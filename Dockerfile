@@ -30,6 +30,8 @@ COPY tap-basware tap-basware
 COPY tap-d365fo tap-d365fo
 COPY target-basware target-basware
 COPY target-d365fo target-d365fo
+# For an image with Dagster (docs/dagster.md).
+COPY orchestrate orchestrate
 COPY meltano.yml ./
 RUN uv export --frozen --all-packages --all-extras --no-dev --no-emit-workspace --no-hashes \
       --output-file constraints.txt --quiet \
