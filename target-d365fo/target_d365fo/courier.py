@@ -113,6 +113,7 @@ class InvoiceCourier(Courier):
                 "invoice_number": invoice.invoice_number,
                 "currency": invoice.currency,
                 "gross": str(invoice.gross_amount),
+                "invoice_date": invoice.invoice_date.isoformat(),
                 "payment_block": rows.header["IsOnHold"] == yes_no(True),
                 "header_reference": reference,
                 "description": key.description,

@@ -325,7 +325,9 @@ def _exist(
         return Finding(about, Verdict.UNKNOWN, f"{entity_set} cannot be read ({error})", ROLE)
     missing = [name for name in names if name.casefold() not in found]
     if missing:
-        says = f"the mapping names {', '.join(missing)}, which no legal entity has ({entity_set})"
+        asked = ", ".join(sorted({key["dataAreaId"] for key in keys if "dataAreaId" in key}))
+        where = f"Dynamics does not have in {asked}" if asked else "Dynamics does not have"
+        says = f"the mapping names {', '.join(missing)}, which {where} ({entity_set})"
         return Finding(about, Verdict.WARNING, says, CREATE)
     return Finding(about, Verdict.FINE, f"all {len(names)} of the mapping exist")
 

@@ -27,6 +27,7 @@ def canonical_source() -> InvoiceSource:
             number="invoice_number",
             currency="currency",
             gross="gross_amount",
+            day="invoice_date",
             hold="on_hold",
         ),
     )
@@ -44,6 +45,7 @@ def basware_source(mapping: ApMapping, statuses: tuple[str, ...] = OFFERED) -> I
             number="invoiceNumber",
             currency="currencyCode",
             gross="grossSum",
+            day="invoiceDate",
             hold="paymentBlock",
         ),
         version_field="lastUpdated",
@@ -65,6 +67,7 @@ def _facts(
     number: str,
     currency: str,
     gross: str,
+    day: str,
     hold: str,
 ) -> dict[str, Any]:
     """Return what the answer to a rejected record can say, whatever the record is like."""
@@ -74,6 +77,7 @@ def _facts(
         "invoice_number": _text(record, number),
         "currency": _text(record, currency),
         "gross": _text(record, gross),
+        "invoice_date": _text(record, day),
         "payment_block": record.get(hold) is True,
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,15 @@ def test_the_totals_are_those_of_both_systems(settled: Office) -> None:
     assert line(found, "posted") == (None, None, None, None, 3, "118.19", None)
     assert line(found, "rejected") == (1, "1.07", 1, "1.07", None, None, None)
     assert line(found, "paid") == (1, "50.05", None, None, 1, "50.05", "0.00")
+
+
+def test_the_totals_are_of_invoices_dated_in_the_period(settled: Office) -> None:
+    today = datetime.now(UTC).date().isoformat()  # of all outcomes, and of no invoice
+
+    found = ask(settled, "--since", today, "--until", today)
+
+    assert found["tables"]["totals"] == []
+    assert len(found["tables"]["documents"]) == 4
 
 
 def test_where_each_invoice_stands_is_said(settled: Office) -> None:
