@@ -21,6 +21,9 @@ from meltano.core.state_store.base import StateStoreManager
 
 from tests.deployment.files import Project
 
+#: What Google's client says beside Dagster's gRPC.
+pytestmark = pytest.mark.filterwarnings("ignore:Please install grpcio-status:ImportWarning")
+
 PIPE = "production:tap-basware-to-target-d365fo"
 OTHER = "production:tap-d365fo-payments-to-target-basware"
 STATE = {"singer_state": {"bookmarks": {"accounting_documents": {"token": "a/b=ü"}}}}
