@@ -1,0 +1,188 @@
+"""Reading vendors from HTTP to stdout: tap-d365fo beside raw loop, dlt, airbyte-cdk and stock tap.
+
+All read the same fields of VendorsV3, tap-d365fo page by page after the last key, the others after
+nextLink. dlt writes its rows to files, as it does. Start is not counted: each runs twice a round,
+with few vendors and with many.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from target_basware.masters import FIELDS
+
+from bench.findings import Finding, at_least, times
+from bench.masters import BIN, seed
+from bench.measure import Spread, paired, ratios
+from bench.place import Place, Server, check
+from bench.processes import Slope, Usage, run
+
+FEW = 100
+#: Bank accounts are a set of their own, which the others do not read.
+OTHER_SET = "BankAccounts"
+Contestant = Callable[[Server, Path | None], Usage]
+
+
+@contextmanager
+def vendors(place: Place, count: int, suffix: str = "") -> Iterator[Server]:
+    """Serve so many vendors, whose names end in `suffix`."""
+    options = ("--bearer", place.bearer(), "--vendors", str(count), f"--suffix={suffix}")
+    with place.serving("vendors_server", *options) as server:
+        yield server
+
+
+def selection(place: Place, config: Path) -> tuple[Path, list[str]]:
+    """Return a catalog with the fields of vendors that target-basware reads, and those fields."""
+    found = json.loads(
+        subprocess.run(
+            [BIN / "tap-d365fo", "--config", config, "--discover"], check=True, capture_output=True
+        ).stdout
+    )
+    found["streams"] = [each for each in found["streams"] if each["tap_stream_id"] == "vendors"]
+    (stream,) = found["streams"]
+    fields = []
+    for entry in stream["metadata"]:
+        inside = entry["breadcrumb"]
+        own = not inside or (inside[1] in FIELDS["vendors"] and inside[1] != OTHER_SET)
+        entry["metadata"]["selected"] = own
+        if inside and own:
+            fields.append(inside[1])
+    file = place.new("catalog.json")
+    file.write_text(json.dumps(found))
+    return file, fields
+
+
+class Readers:
+    """The contestants, for one selection of fields."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.catalog, self.fields = selection(place, place.config("tap-d365fo"))
+        self.names: dict[str, Contestant] = {
+            "tap-d365fo": self.ours,
+            "raw loop": self.raw,
+            "stock singer-sdk tap": self.stock,
+        }
+        if place.size.isolated:
+            self.names["dlt, extract only"] = self.dlt
+            self.names["airbyte-cdk, declarative"] = self.airbyte
+
+    def ours(self, server: Server, output: Path | None) -> Usage:
+        """tap-d365fo."""
+        config = self.place.config("tap-d365fo", **self.place.dynamics(server))
+        return run(
+            self.place.plugin("tap-d365fo", config, "--catalog", self.catalog), output=output
+        )
+
+    def stock(self, server: Server, output: Path | None) -> Usage:
+        """A tap by the SDK's documentation."""
+        config = self.place.competitor_config(url=server.url, fields=",".join(self.fields))
+        return run(self.place.competitor("stock_tap", "--config", config), output=output)
+
+    def raw(self, server: Server, output: Path | None) -> Usage:
+        """The limit."""
+        return self._script("raw_read", server, output)
+
+    def dlt(self, server: Server, output: Path | None) -> Usage:
+        """dlt's rest_api source."""
+        folder = self.place.new("dlt")
+        return self._script("dlt_rest_api", server, output, "--folder", folder)
+
+    def airbyte(self, server: Server, output: Path | None) -> Usage:
+        """airbyte-cdk's declarative source."""
+        folder = self.place.new("airbyte")
+        return self._script("airbyte_declarative", server, output, "--folder", folder)
+
+    def _script(self, name: str, server: Server, output: Path | None, *more: str | Path) -> Usage:
+        given = ("--url", server.url, "--fields", ",".join(self.fields), *more)
+        return run(self.place.competitor(name, *given), output=output)
+
+    def check(self, name: str, server: Server, count: int) -> None:
+        """See that a contestant brings every vendor. Raises RuntimeError."""
+        output = self.place.new("rows")
+        self.names[name](server, output)
+        check(delivered(name, output), count, f"vendors that {name} read")
+        output.unlink()
+
+
+def delivered(name: str, output: Path) -> int:
+    """Count the vendors that a contestant wrote, each once."""
+    if name.startswith("dlt"):
+        return int(output.read_text().split()[-1])
+    with output.open() as lines:
+        records = (json.loads(line) for line in lines if '"VendorAccountNumber"' in line)
+        found = (_row(record) for record in records)
+        return len({row["VendorAccountNumber"] for row in found if row})
+
+
+def _row(message: dict[str, object]) -> dict[str, object]:
+    record = message.get("record", message)
+    assert isinstance(record, dict)
+    return record.get("data", record) if "VendorAccountNumber" not in record else record
+
+
+def measure(place: Place) -> Finding:
+    """Measure them all."""
+    seed(place.sandbox, 3, 1)
+    size, readers = place.size, Readers(place)
+    with vendors(place, FEW) as few, vendors(place, size.vendors) as many:
+        for name in readers.names:
+            readers.check(name, many, size.vendors)
+        place.say(f"  {size.vendors} vendors, {size.rounds} rounds, {len(readers.names)} readers")
+        found = paired(
+            {
+                name: lambda read=read: Slope(size.vendors - FEW, read(few, None), read(many, None))
+                for name, read in readers.names.items()
+            },
+            size.rounds,
+        )
+    rates = {name: [slope.rate for slope in slopes] for name, slopes in found.items()}
+    us = rates["tap-d365fo"]
+    goals = [
+        at_least(
+            f"tap-d365fo, {size.vendors:,} vendors, HTTP to stdout",
+            goal,
+            least,
+            ratios(us, rates[name]),
+            " x",
+        )
+        for name, goal, least in (
+            ("dlt, extract only", "≥ dlt's extract-only rate", 1.0),
+            ("stock singer-sdk tap", "≥ 3 x stock singer-sdk tap", 3.0),
+        )
+        if name in rates
+    ]
+    return Finding(
+        "vendors",
+        "Reading vendors",
+        goals,
+        ["", "rows/s", "ours is", "CPU ms a 1,000 rows", "ours takes", "start s", "MB"],
+        [
+            [
+                name,
+                str(Spread.of(rates[name])),
+                "" if name == "tap-d365fo" else times(ratios(us, rates[name])),
+                str(Spread.of(slope.cpu * 1000 for slope in slopes)),
+                ""
+                if name == "tap-d365fo"
+                else times(
+                    ratios(
+                        [slope.cpu for slope in found["tap-d365fo"]],
+                        [slope.cpu for slope in slopes],
+                    )
+                ),
+                str(Spread.of(slope.few.seconds for slope in slopes)),
+                f"{max(slope.many.peak[0] for slope in slopes):.0f}",
+            ]
+            for name, slopes in found.items()
+        ],
+        [
+            f"{len(readers.fields)} fields of VendorsV3. Each contestant was first seen to bring "
+            "every vendor once. CPU: of its process, whatever the machine was busy with. "
+            "start s: the whole run with 100 vendors.",
+        ],
+    )
