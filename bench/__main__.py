@@ -46,6 +46,7 @@ MEASURES: Mapping[str, Callable[[Place], Finding]] = {
     "idle": idle.measure,
     "memory": memory.measure,
 }
+SCRATCH = ROOT / ".bench"
 NAMED_ONLY = frozenset({"memory"})
 COMPETITORS = {
     "vendors": (("dlt_rest_api", "dlt"), ("airbyte_declarative", "airbyte-cdk")),
@@ -60,16 +61,20 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="what to measure")
     parser.add_argument("--size", choices=SIZES, default="normal")
     parser.add_argument("--rounds", type=int, metavar="N", help="instead of the size's own")
-    parser.add_argument("--results", type=Path, default=report.FOLDER, metavar="FOLDER")
+    parser.add_argument(
+        "--results", type=Path, metavar="FOLDER", help="default: bench/, of a smaller size .bench/"
+    )
     options = parser.parse_args(given)
     if unknown := set(options.names) - set(MEASURES):
         parser.error(f"no such measurement: {', '.join(sorted(unknown))}")
     size = SIZES[options.size]
     if options.rounds:
         size = replace(size, rounds=options.rounds)
+    results = options.results or (report.FOLDER if options.size == "normal" else SCRATCH)
+    SCRATCH.mkdir(exist_ok=True)
     for name in options.names or [name for name in MEASURES if name not in NAMED_ONLY]:
-        report.save([_measured(name, size, options.size)], options.results)
-    print((options.results / report.PAGE).read_text())
+        report.save([_measured(name, size, options.size)], results)
+    print((results / report.PAGE).read_text())
 
 
 def _measured(name: str, size: Size, size_name: str) -> Finding:
@@ -77,9 +82,8 @@ def _measured(name: str, size: Size, size_name: str) -> Finding:
     box = Sandbox()
     # What the servers ask is little; the bodies are of no interest.
     box.journal = RequestJournal(box.clock, max_exchanges=100, max_bytes=2**20)
-    (ROOT / ".bench").mkdir(exist_ok=True)
     # Beside the project: the folder for temporary files may be no disk, and the ledger is on one.
-    with tempfile.TemporaryDirectory(dir=ROOT / ".bench") as folder, box as sandbox:
+    with tempfile.TemporaryDirectory(dir=SCRATCH) as folder, box as sandbox:
         place = Place(sandbox, Path(folder), size)
         place.say(f"{name}:")
         begun, before = time.monotonic(), os.getloadavg()[0]

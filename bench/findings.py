@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -55,6 +56,6 @@ def at_most(what: str, goal: str, most: float, found: Spread, unit: str = "") ->
 
 def times(found: Spread) -> str:
     """Write a ratio."""
-    if found.low == found.high:
+    if found.low == found.high or math.isnan(found.median):
         return f"{number(found.median)} x"
     return f"{number(found.median)} x ({number(found.low)} to {number(found.high)})"

@@ -7,10 +7,13 @@ end at once, which is Meltano alone.
 
 from __future__ import annotations
 
-import os
 import sys
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import yaml
 from sandbox.seed import small_world
 
 from bench.findings import Finding, at_most
@@ -20,104 +23,116 @@ from bench.place import COMPETITORS, Place
 from bench.processes import Command, Usage, run
 from bench.vendor_read import vendors
 
-PROJECT = """\
-version: 1
-send_anonymous_usage_stats: false
-project_id: bench
-plugins:
-  extractors:
-  - {{name: tap-basware, namespace: tap_basware, executable: {bin}/tap-basware,
-     capabilities: [catalog, discover, state]}}
-  - {{name: tap-stock, namespace: tap_stock, executable: {work}/tap-stock,
-     capabilities: [catalog, discover, state],
-     settings: [{{name: url}}, {{name: fields}}]}}
-  - {{name: tap-nothing, namespace: tap_nothing, executable: {work}/nothing}}
-  loaders:
-  - {{name: target-d365fo, namespace: target_d365fo, executable: {bin}/target-d365fo}}
-  - {{name: target-stock, namespace: target_stock, executable: {work}/target-stock,
-     settings: [{{name: url}}]}}
-  - {{name: target-nothing, namespace: target_nothing, executable: {work}/nothing}}
-"""
+OURS, STOCK, ALONE = "our plugins", "stock singer-sdk plugins", "two programs that end at once"
 PAIRS = {
-    "our plugins": ("tap-basware", "target-d365fo"),
-    "stock singer-sdk plugins": ("tap-stock", "target-stock"),
-    "two programs that end at once": ("tap-nothing", "target-nothing"),
+    OURS: ("tap-basware", "target-d365fo"),
+    STOCK: ("tap-stock", "target-stock"),
+    ALONE: ("tap-nothing", "target-nothing"),
 }
 
 
-def project(place: Place) -> Path:
+def project(place: Place, stock: Mapping[str, str]) -> Path:
     """Write a Meltano project with all plugins, none of which has to be installed."""
     folder = place.new("meltano")
     folder.mkdir()
-    scripts = {
-        "nothing": "exec cat > /dev/null",
-        **{
-            name: f'exec {sys.executable} {COMPETITORS}/{script}.py "$@"'
-            for name, script in (("tap-stock", "stock_tap"), ("target-stock", "stock_batch_target"))
+    ledger = f"sqlite:///{place.new('ledger.db')}"
+    plugins = {
+        "tap-basware": (BIN / "tap-basware", place.settings("tap-basware")),
+        "tap-stock": (_script(folder, "stock_tap"), stock),
+        "tap-nothing": (_program(folder, "nothing", "exec cat > /dev/null"), {}),
+        "target-d365fo": (
+            BIN / "target-d365fo",
+            {**place.settings("target-d365fo"), "ledger_url": ledger},
+        ),
+        "target-stock": (_script(folder, "stock_batch_target"), {"url": stock["url"]}),
+        "target-nothing": (folder / "nothing", {}),
+    }
+    entries: dict[str, dict[str, Any]] = {
+        name: {
+            "name": name,
+            "namespace": name.replace("-", "_"),
+            "executable": str(program),
+            "settings": [{"name": setting} for setting in settings],
+            "config": dict(settings),
+        }
+        for name, (program, settings) in plugins.items()
+    }
+    for name in ("tap-basware", "tap-stock"):
+        entries[name]["capabilities"] = ["catalog", "discover", "state"]
+    entries["tap-basware"]["select"] = ["accounting_documents.*"]
+    content = {
+        "project_id": "bench",
+        "send_anonymous_usage_stats": False,
+        "default_environment": "bench",
+        "environments": [{"name": "bench"}],
+        "plugins": {
+            "extractors": [each for name, each in entries.items() if name.startswith("tap")],
+            "loaders": [each for name, each in entries.items() if name.startswith("target")],
         },
     }
-    for name, line in scripts.items():
-        file = folder / name
-        file.write_text(f"#!/bin/sh\n{line}\n")
-        file.chmod(0o755)
-    (folder / "meltano.yml").write_text(PROJECT.format(bin=BIN, work=folder))
+    (folder / "meltano.yml").write_text(yaml.safe_dump(content))
     return folder
+
+
+def _script(folder: Path, name: str) -> Path:
+    return _program(folder, name, f'exec {sys.executable} {COMPETITORS}/{name}.py "$@"')
+
+
+def _program(folder: Path, name: str, line: str) -> Path:
+    file = folder / name
+    file.write_text(f"#!/bin/sh\n{line}\n")
+    file.chmod(0o755)
+    return file
 
 
 def measure(place: Place) -> Finding:
     """Measure the three."""
     place.sandbox.load(small_world(("usmf",)))
-    size, folder = place.size, project(place)
+    size = place.size
+    environment = {"NO_COLOR": "1"}
     with vendors(place, 0) as server:
-        environment = {
-            **place.sandbox.environment(),
-            "TARGET_D365FO_LEDGER_URL": f"sqlite:///{place.new('ledger.db')}",
-            "TARGET_D365FO_MAPPING_FILE": str(place.work / "mapping.yml"),
-            "TAP_STOCK_URL": server.url,
-            "TAP_STOCK_FIELDS": "dataAreaId,VendorAccountNumber",
-            "TARGET_STOCK_URL": server.url,
-            "NO_COLOR": "1",
-            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-        }
+        stock = {"url": server.url, "fields": "dataAreaId,VendorAccountNumber"}
+        folder = project(place, stock)
 
         def once(tap: str, target: str) -> Usage:
-            log = place.new("meltano.log")
-            arguments = [BIN / "meltano", "run", "--no-install", tap, target]
-            return run(Command(arguments, log, environment, folder))
+            arguments = (str(BIN / "meltano"), "run", "--no-install", tap, target)
+            return run(Command(arguments, place.new("meltano.log"), environment, folder))
 
         place.say(f"  three pairs, once for their caches, and {size.rounds} rounds")
         for pair in PAIRS.values():
             once(*pair)
-        found = paired(
-            {name: lambda pair=pair: once(*pair) for name, pair in PAIRS.items()}, size.rounds
-        )
-    seconds = {name: [usage.seconds for usage in taken] for name, taken in found.items()}
+        found = paired({name: partial(once, *pair) for name, pair in PAIRS.items()}, size.rounds)
+    seconds: dict[str, list[float]] = {
+        name: [usage.seconds for usage in taken] for name, taken in found.items()
+    }
 
-    def over(name: str) -> Spread:
-        alone = seconds["two programs that end at once"]
-        return Spread.of(a - b for a, b in zip(seconds[name], alone, strict=True))
+    def over(name: str, base: str) -> Spread:
+        return Spread.of(a - b for a, b in zip(seconds[name], seconds[base], strict=True))
 
     return Finding(
         "idle",
         "`meltano run` with nothing to do",
         [
             at_most(
-                "`meltano run` with nothing to do, over Meltano's own",
+                "`meltano run` with nothing to do, over stock plugins with nothing to do",
                 "≤ 1 s",
                 1.0,
-                over("our plugins"),
+                over(OURS, STOCK),
                 " s",
             )
         ],
-        ["", "seconds", "over Meltano's own", "CPU s"],
+        ["", "seconds", "over Meltano alone", "CPU s"],
         [
             [
                 name,
                 str(Spread.of(seconds[name])),
-                "" if name.startswith("two") else str(over(name)),
+                "" if name == ALONE else str(over(name, ALONE)),
                 str(Spread.of(usage.all_cpu for usage in taken)),
             ]
             for name, taken in found.items()
         ],
-        ["CPU s: of Meltano and of both plugins."],
+        [
+            "Stock: a tap and a target of the SDK that read one empty page. Meltano alone: two "
+            "programs that end at once. CPU s: of Meltano and of both plugins."
+        ],
     )

@@ -56,11 +56,11 @@ class Counted:
 
 
 class Capacity:
-    """So many invoices a second, and no more than two seconds of them saved up."""
+    """So many invoices a second from `now` on, and no more than two seconds of them saved up."""
 
-    def __init__(self, a_second: float) -> None:
+    def __init__(self, a_second: float, now: float) -> None:
         self.a_second = a_second
-        self.left, self.at = 0.0, time.monotonic()
+        self.left, self.at = 0.0, now
         self.quiet_from = self.quiet_until = 0.0
 
     def wait(self, now: float) -> int:
@@ -88,7 +88,7 @@ class Invoices(Replay):
         """Have nothing, as freshly started."""
         self.counted = Counted()
         self.kept: set[str] = set()
-        self.capacity = Capacity(self.a_second) if self.a_second else None
+        self.capacity: Capacity | None = None
 
     async def _answer(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes
@@ -123,8 +123,9 @@ class Invoices(Replay):
         return _response(status, "application/json; odata.metadata=minimal", text)
 
     def _throttle(self, now: float) -> bytes | None:
-        if self.capacity is None:
+        if not self.a_second:
             return None
+        self.capacity = self.capacity or Capacity(self.a_second, now)
         if now < self.capacity.quiet_until:
             crossing = now - self.capacity.quiet_from < CROSSING_SECONDS
             self.counted.crossing += crossing

@@ -13,12 +13,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from bench.findings import Finding, at_least, at_most, times
 from bench.masters import seed
 from bench.measure import Spread, number, paired, ratios
 from bench.place import Place, Server, check
 from bench.processes import Command, Usage, run
-from bench.vendor_read import Readers, vendors
+from bench.vendor_read import OTHER_SET, Readers, vendors
 
 #: Vendors that Basware takes in a request.
 LIMIT = 200
@@ -43,6 +45,10 @@ class Pipes:
 
     def __init__(self, place: Place, readers: Readers, basware: Server) -> None:
         self.place, self.readers, self.basware = place, readers, basware
+        self.mapping = place.new("mapping.yml")
+        mapping = yaml.safe_load((place.work / "mapping.yml").read_text())
+        mapping["masters"]["without"] = [OTHER_SET]
+        self.mapping.write_text(yaml.safe_dump(mapping))
 
     def tap(self, dynamics: Server, ledger: Path) -> Command:
         """tap-d365fo as the job runs it."""
@@ -55,7 +61,10 @@ class Pipes:
     def ours(self, dynamics: Server, ledger: Path, count: int, *, sends: bool) -> Run:
         """Run our pipe; with `sends`, every vendor has to arrive, else none."""
         config = self.place.config(
-            "target-basware", base_url=self.basware.url, ledger_url=f"sqlite:///{ledger}"
+            "target-basware",
+            base_url=self.basware.url,
+            ledger_url=f"sqlite:///{ledger}",
+            mapping_file=str(self.mapping),
         )
         pipe = (self.tap(dynamics, ledger), self.place.plugin("target-basware", config))
         return self._run(*pipe, count=count, arriving=count if sends else 0)

@@ -7,6 +7,7 @@ the ratio within a round; of several rounds the median counts, and the lowest an
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,10 @@ Taken = TypeVar("Taken")
 
 @dataclass(frozen=True)
 class Spread:
-    """The median of some figures, the lowest and the highest."""
+    """The median of some figures, the lowest and the highest; NaN where one of them is none.
+
+    NaN reaches no goal: what was too little to be measured is not met.
+    """
 
     median: float
     low: float
@@ -30,10 +34,12 @@ class Spread:
         if not found:
             msg = "no figures"
             raise ValueError(msg)
+        if any(map(math.isnan, found)):
+            return cls(math.nan, math.nan, math.nan)
         return cls(statistics.median(found), min(found), max(found))
 
     def __str__(self) -> str:
-        if self.low == self.high:
+        if self.low == self.high or math.isnan(self.median):
             return number(self.median)
         return f"{number(self.median)} ({number(self.low)} to {number(self.high)})"
 
@@ -58,6 +64,8 @@ def ratios(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
 
 def number(figure: float) -> str:
     """Write a figure with three significant digits, and whole numbers with their thousands."""
+    if math.isnan(figure):
+        return "not measurable"
     if abs(figure) >= 100:
         return f"{figure:,.0f}"
     return f"{figure:.1f}" if abs(figure) >= 10 else f"{figure:.2f}"

@@ -13,7 +13,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -92,8 +92,13 @@ class Place:
     def config(self, plugin: str, **settings: Any) -> Path:
         """Write a plugin's settings, with these changed, to a file of its own."""
         file = self.new(f"{plugin}.json")
-        file.write_text(json.dumps({**json.loads(self._configs[plugin].read_text()), **settings}))
+        file.write_text(json.dumps({**self.settings(plugin), **settings}))
         return file
+
+    def settings(self, plugin: str) -> dict[str, str]:
+        """Return a plugin's settings for the sandbox."""
+        found: dict[str, str] = json.loads(self._configs[plugin].read_text())
+        return found
 
     def dynamics(self, server: Server) -> dict[str, str]:
         """Return the settings for Dynamics at a server; its tokens are still the sandbox's."""
@@ -118,27 +123,26 @@ class Place:
     def serving(self, module: str, *arguments: str, basware: bool = False) -> Iterator[Server]:
         """Run a server of this folder in front of the sandbox's Dynamics, or Basware."""
         upstream = self.sandbox.basware_url if basware else self.sandbox.d365fo_url
-        with self.new(f"{module}.log").open("wb") as log:
-            process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", f"bench.{module}", "--upstream", upstream),
-                    *("--ca-file", self.sandbox.ca_file, *arguments),
-                ],
-                stdout=subprocess.PIPE,
-                stderr=log,
-                cwd=ROOT,
-                text=True,
+        with self.new(f"{module}.log").open("wb") as log, ExitStack() as stack:
+            process = stack.enter_context(
+                subprocess.Popen(
+                    [
+                        *[sys.executable, "-m", f"bench.{module}", "--upstream", upstream],
+                        *["--ca-file", str(self.sandbox.ca_file), *arguments],
+                    ],
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    cwd=ROOT,
+                    text=True,
+                )
             )
-        try:
+            stack.callback(process.terminate)
             assert process.stdout
             port = process.stdout.readline().strip()
             if not port:
                 msg = f"bench.{module} did not start: {Path(log.name).read_text()[-2000:]}"
                 raise RuntimeError(msg)
             yield Server(f"http://localhost:{port}")
-        finally:
-            process.terminate()
-            process.wait()
 
     def bearer(self) -> str:
         """Return a token for the sandbox's Dynamics."""

@@ -6,6 +6,7 @@ the machine does not appear in it; memory is the peak of its resident set.
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import time
@@ -51,13 +52,15 @@ class Slope:
 
     @property
     def rate(self) -> float:
-        """Records a second, start not counted."""
-        return self.records / max(1e-9, self.many.seconds - self.few.seconds)
+        """Records a second, start not counted; NaN where the records took no time to be seen."""
+        seconds = self.many.seconds - self.few.seconds
+        return self.records / seconds if seconds > 0 else math.nan
 
     @property
     def cpu(self) -> float:
-        """CPU milliseconds a record, start not counted."""
-        return (self.many.all_cpu - self.few.all_cpu) * 1000 / self.records
+        """CPU milliseconds a record, start not counted; NaN as for `rate`."""
+        seconds = self.many.all_cpu - self.few.all_cpu
+        return seconds * 1000 / self.records if seconds > 0 else math.nan
 
 
 def run(*commands: Command, source: Path | None = None, output: Path | None = None) -> Usage:

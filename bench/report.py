@@ -17,13 +17,16 @@ OURS = ("singer-sdk", "meltano", "requests", "msgspec")
 INTRODUCTION = """\
 # Results
 
-Written by `make bench` and `make bench-memory`, which say *measured* and do not judge the machine.
-How: each contestant is a process of its own, with the settings that its documentation shows. A
-round runs all of them one right after the other and begins with another one each time; a ratio is
-of one round. Figures are **medians of all rounds, with the lowest and the highest**. Servers are
-processes of their own on this machine, without TLS, that answer from memory. CPU is what the
-operating system counted for the client's processes. On a machine that others share, trust ratios,
-and CPU before seconds.
+Written by `make bench` and `make bench-memory`; do not edit.
+
+- **Contestants** are processes, each in the way its documentation shows. Before it counts, each is
+  seen to deliver every record, once.
+- **Rounds**: all contestants run one right after the other, another one first each time. A ratio is
+  of one round. Figures are medians of all rounds, with the lowest and the highest in brackets.
+- **Servers** are processes of their own on the same machine, on loopback without TLS. They answer
+  from memory, so that what is measured is the client.
+- **CPU** is what the operating system counted for the client's processes. On a machine that others
+  share, trust ratios before figures, and CPU before seconds.
 """
 
 
