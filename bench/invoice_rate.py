@@ -41,7 +41,9 @@ class Round:
     @property
     def batch(self) -> float:
         """Changesets in a `$batch`, on average."""
-        return int(self.many["changesets"]) / max(1, self.many["batches"])
+        changesets: int = self.many["changesets"]
+        batches: int = self.many["batches"]
+        return changesets / max(1, batches)
 
 
 def documents(place: Place, count: int) -> Path:
