@@ -30,8 +30,9 @@ FILLER = {
     HEADERS: b"".join(b'"HeaderFieldOfDynamics%03d":"",' % n for n in range(100)),
     LINES: b"".join(b'"LineFieldOfDynamics%03d":"",' % n for n in range(72)),
 }
-#: Requests that were on their way when the server began to refuse are nobody's fault, for so long.
-CROSSING_SECONDS = 0.05
+#: A request that was on its way when the server began to refuse is nobody's fault: the first of its
+#: connection since, for so long.
+CROSSING_SECONDS = 0.25
 #: Seconds of capacity that the server saves up while nobody comes.
 SAVED_SECONDS = 2.0
 
@@ -61,7 +62,8 @@ class Capacity:
     def __init__(self, a_second: float, now: float) -> None:
         self.a_second = a_second
         self.left, self.at = 0.0, now
-        self.quiet_from = self.quiet_until = 0.0
+        self._quiet_from = self._quiet_until = 0.0
+        self._told: set[object] = set()
 
     def wait(self, now: float) -> int:
         """Return 0 where there is room, else the whole seconds after which there is."""
@@ -69,11 +71,24 @@ class Capacity:
         self.left, self.at = min(self.left + earned, SAVED_SECONDS * self.a_second), now
         if self.left >= 1:
             return 0
-        seconds = max(1, math.ceil((1 - self.left) / self.a_second))
-        if now >= self.quiet_until:
-            self.quiet_from = now
-        self.quiet_until = max(self.quiet_until, now + seconds)
-        return seconds
+        return max(1, math.ceil((1 - self.left) / self.a_second))
+
+    def close(self, connection: object, told: float, seconds: int) -> None:
+        """Note that a connection was told, at an instant, to wait for so many seconds."""
+        if told >= self._quiet_until:
+            self._quiet_from, self._told = told, set()
+        self._told.add(connection)
+        self._quiet_until = max(self._quiet_until, told + seconds)
+
+    def manners(self, connection: object, now: float) -> str:
+        """Return whether a request comes "early", was "crossing", or "" where nobody waits."""
+        if now >= self._quiet_until:
+            return ""
+        late = now - self._quiet_from > CROSSING_SECONDS
+        if late or (connection in self._told and now >= self._quiet_from):
+            return "early"
+        self._told.add(connection)
+        return "crossing"
 
 
 class Invoices(Replay):
@@ -126,13 +141,15 @@ class Invoices(Replay):
         if not self.a_second:
             return None
         self.capacity = self.capacity or Capacity(self.a_second, now)
-        if now < self.capacity.quiet_until:
-            crossing = now - self.capacity.quiet_from < CROSSING_SECONDS
-            self.counted.crossing += crossing
-            self.counted.early += not crossing
+        # asyncio serves each connection by a task of its own.
+        connection = asyncio.current_task()
+        manners = self.capacity.manners(connection, now)
+        self.counted.early += manners == "early"
+        self.counted.crossing += manners == "crossing"
         seconds = self.capacity.wait(now)
         if not seconds:
             return None
+        self.capacity.close(connection, now + self.latency, seconds)
         self.counted.throttled += 1
         return _response("429 Too Many Requests", "text/plain", "", f"Retry-After: {seconds}\r\n")
 

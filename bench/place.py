@@ -49,7 +49,7 @@ class Size:
 
 SIZES: Mapping[str, Size] = {
     "normal": Size(),
-    "small": Size(1, 80, 80, 2, 5000, 0.02, 60, 25.0, 20_000),
+    "small": Size(1, 300, 300, 2, 20_000, 0.05, 150, 25.0, 20_000),
     "tiny": Size(1, 12, 12, 2, 450, 0.01, 30, 15.0, 450, isolated=False),
 }
 

@@ -2,8 +2,8 @@
 
 It saves up two seconds of its capacity, begins with none, and answers 429 with a Retry-After of
 whole seconds. What target-d365fo gets through is compared with what the server could have taken
-from the first write to the last. A request before the end of a wait counts, unless it was on its
-way when the server began to refuse (50 ms).
+from the first write to the last. A request before the end of a wait counts as early, unless it may
+have been on its way when the server began to refuse: the first of its connection, within 250 ms.
 """
 
 from __future__ import annotations
