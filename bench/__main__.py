@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,7 +40,7 @@ from bench.findings import Finding
 from bench.masters import ROOT
 from bench.place import SIZES, Place, Size, version
 
-MEASURES: Mapping[str, Callable[[Place], Finding]] = {
+MEASURES: dict[str, Callable[[Place], Finding]] = {
     "invoices": invoice_rate.measure,
     "vendors": vendor_read.measure,
     "masters": master_pipe.measure,
@@ -72,9 +74,16 @@ def main(given: Sequence[str] | None = None) -> None:
         size = replace(size, rounds=options.rounds)
     results = options.results or (report.FOLDER if options.size == "normal" else SCRATCH)
     SCRATCH.mkdir(exist_ok=True)
+    failed = []
     for name in options.names or [name for name in MEASURES if name not in NAMED_ONLY]:
-        report.save([_measured(name, size, options.size)], results)
-    print((results / report.PAGE).read_text())
+        try:
+            report.save([_measured(name, size, options.size)], results)
+        except RuntimeError as error:
+            print(f"{name} failed, and keeps its earlier result: {error}", file=sys.stderr)
+            failed.append(name)
+    print((results / report.PAGE).read_text() if report.load(results) else "no results")
+    if failed:
+        sys.exit(f"not measured: {', '.join(failed)}")
 
 
 def _measured(name: str, size: Size, size_name: str) -> Finding:
@@ -95,15 +104,20 @@ def _measured(name: str, size: Size, size_name: str) -> Finding:
 def _conditions(
     name: str, place: Place, size_name: str, seconds: float, before: float
 ) -> dict[str, str]:
-    competitors = COMPETITORS.get(name, ()) if place.size.isolated else ()
-    others = [f"{package} {version(script, package)}" for script, package in competitors]
+    rounds = "once" if name in NAMED_ONLY else f"{place.size.rounds} rounds"
     return {
-        "Measured": f"{datetime.now(UTC):%Y-%m-%d}, size {size_name}, {place.size.rounds} rounds "
-        f"in {seconds:.0f} s",
+        "Measured": f"{datetime.now(UTC):%Y-%m-%d}, size {size_name}, {rounds}, in {seconds:.0f} s",
         "on": report.machine(),
         "load before and after": f"{before:.1f}, {os.getloadavg()[0]:.1f}",
-        "with": ", ".join([report.versions(), *others]),
+        "with": ", ".join([report.versions(), *(_others(name) if place.size.isolated else ())]),
     }
+
+
+def _others(name: str) -> Iterator[str]:
+    """Yield the competitors of a measurement that are here, with their versions."""
+    for script, package in COMPETITORS.get(name, ()):
+        with suppress(RuntimeError):
+            yield version(script, package)
 
 
 if __name__ == "__main__":

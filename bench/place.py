@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -169,11 +170,15 @@ def interpreter(script: Path) -> str:
     """
     if "# /// script" not in script.read_text():
         return sys.executable
+    uv = str(UV) if UV.exists() else shutil.which("uv")
+    if uv is None:
+        msg = f"no environment for {script.name}: uv is not installed"
+        raise RuntimeError(msg)
     # What is installed here must not be seen by uv, which would take it for the environment meant.
     environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
     for command in (["sync", "--quiet"], ["python", "find"]):
         done = subprocess.run(
-            [UV, *command, "--script", script],
+            [uv, *command, "--script", script],
             capture_output=True,
             text=True,
             env={**environment, "UV_COMPILE_BYTECODE": "1"},
@@ -186,8 +191,11 @@ def interpreter(script: Path) -> str:
 
 
 def version(script: str, package: str) -> str:
-    """Return the version of a package in the environment of a competitor."""
-    code = f"import importlib.metadata as m; print(m.version({package!r}))"
+    """Return a package and its version in the environment of a competitor.
+
+    Raises RuntimeError where that cannot be made.
+    """
+    code = f"import importlib.metadata as m; print({package!r}, m.version({package!r}))"
     python = interpreter(COMPETITORS / f"{script}.py")
     return subprocess.run(
         [python, "-c", code], capture_output=True, text=True, check=True

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import subprocess
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,9 @@ from pathlib import Path
 from typing import IO
 
 from bench.masters import Peak
+
+#: What takes longer has come to a standstill.
+LONGEST_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -66,15 +70,18 @@ class Slope:
 def run(*commands: Command, source: Path | None = None, output: Path | None = None) -> Usage:
     """Run a pipeline: from the file `source` or nothing, to the file `output` or nowhere.
 
-    Raises RuntimeError with the end of the logs where a process fails.
+    Raises RuntimeError with the end of the logs where a process fails, or does not end.
     """
     start = time.monotonic()
     nothing = Path(os.devnull)
     with (source or nothing).open("rb") as given, (output or nothing).open("wb") as taken:
         processes = _start(commands, given, taken)
+    watchdog = threading.Timer(LONGEST_SECONDS, _kill, [processes])
+    watchdog.start()
     peaks = [Peak(process.pid) for process in processes]
     used = [os.wait4(process.pid, 0) for process in processes]
     seconds = time.monotonic() - start
+    watchdog.cancel()
     for process, (_, status, _) in zip(processes, used, strict=True):
         process.returncode = os.waitstatus_to_exitcode(status)
     usage = Usage(
@@ -87,6 +94,11 @@ def run(*commands: Command, source: Path | None = None, output: Path | None = No
         msg = f"{[str(each.arguments[0]) for each in commands]} ended with {codes}\n{tails}"
         raise RuntimeError(msg)
     return usage
+
+
+def _kill(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        process.kill()
 
 
 def _start(

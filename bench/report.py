@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -86,7 +87,26 @@ def machine() -> str:
 def versions() -> str:
     """Return the versions of what we run on."""
     names = [f"{name} {version(name)}" for name in OURS if _installed(name)]
-    return ", ".join([f"Python {platform.python_version()}", *names])
+    return ", ".join([*_commit(), f"Python {platform.python_version()}", *names])
+
+
+def _commit() -> list[str]:
+    """Return the commit of this project, and whether anything but results differs from it."""
+    try:
+        commit = _git("rev-parse", "--short", "HEAD")
+        changed = _git(
+            "status", "--porcelain", "--", ".", *(f":!{FOLDER / n}" for n in (PAGE, KEPT))
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return []
+    return [f"commit {commit}{' with changes' if changed else ''}"]
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], cwd=FOLDER.parent, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
 
 
 def _installed(name: str) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench import report
-from bench.__main__ import main
+from bench.__main__ import MEASURES, main
 from bench.findings import Finding, Goal, at_least, at_most, times
 from bench.measure import Spread, number, paired, ratios
 from bench.processes import Command, Slope, Usage, run
@@ -86,3 +86,23 @@ def test_an_unknown_name_is_told(capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit):
         main(["vendor"])
     assert "no such measurement: vendor" in capsys.readouterr().err
+
+
+def test_one_that_fails_stops_no_other_and_keeps_its_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def finding(name: str, measured: str) -> Finding:
+        return Finding(name, name.title(), [Goal(name, "≥ 1", measured, met=True)], [""], [])
+
+    def fails(_: object) -> Finding:
+        raise RuntimeError("it did not start")
+
+    report.save([finding("vendors", "earlier")], tmp_path)
+    monkeypatch.setitem(MEASURES, "vendors", fails)
+    monkeypatch.setitem(MEASURES, "masters", lambda _: finding("masters", "new"))
+    with pytest.raises(SystemExit, match="not measured: vendors"):
+        main(["vendors", "masters", "--size", "tiny", "--results", str(tmp_path)])
+    page = (tmp_path / "RESULTS.md").read_text()
+    assert "| vendors | ≥ 1 | earlier | met |" in page
+    assert "| masters | ≥ 1 | new | met |" in page
+    assert "it did not start" in capsys.readouterr().err
