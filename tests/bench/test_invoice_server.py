@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -54,6 +55,20 @@ def test_an_invoice_is_taken_whole_and_once(server: Server):
     seen = server.counted()
     assert (seen["headers"], seen["lines"], seen["refused"]) == (2, 2, 1)
     assert (seen["batches"], seen["changesets"], seen["largest"]) == (2, 3, 2)
+
+
+def test_a_changeset_is_carried_out_whole_or_not_at_all(server: Server):
+    server.forget()
+    content_type, body = batch(server.url, [RECORD])
+    reference = re.search(r'"HeaderReference":"(\w+)"', body)
+    assert reference
+    header, line = body.split("/data/VendorInvoiceLines", 1)
+    broken = f"{header}/data/VendorInvoiceLines{line.replace(reference[1], 'X' * 20)}"
+    url, headers = f"{server.url}/data/$batch", {"Content-Type": content_type}
+    answer = requests.post(url, data=broken, headers=headers, timeout=10)
+    assert (answer.text.count("201 Created"), answer.text.count("400 Bad")) == (0, 1)
+    assert (server.counted()["headers"], server.counted()["lines"]) == (0, 0)
+    assert post(server, RECORD).text.count("201 Created") == 2
 
 
 def test_a_line_needs_its_header(server: Server):
