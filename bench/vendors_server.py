@@ -19,6 +19,8 @@ from bench.replay import Replay
 
 SET = "/data/VendorsV3"
 PAGE = 10_000
+#: Pages of more vendors are written again each time.
+MOST_KEPT = 200_000
 NUMBER = re.compile(r"VendorAccountNumber (ge|gt) 'V(\d+)'")
 NAMES = ("VendorAccountNumber", "VendorOrganizationName")
 HEAD = (
@@ -50,22 +52,20 @@ class Vendors(Replay):
             return await super()._answer(method, target, headers, body)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         template = await self._template(query.get("$select", ""))
-        # As many pages as 200,000 rows have are kept: a million would not be the client's figure.
-        if target not in self._pages or self.vendors > 200_000:
+        if self.vendors > MOST_KEPT:
+            return self._page(target, query, template)
+        if target not in self._pages:
             self._pages[target] = self._page(target, query, template)
-            if self.vendors > 200_000:
-                return self._pages.pop(target)
         return self._pages[target]
 
     async def _template(self, select: str) -> bytes:
-        """Return the bytes of a row with these fields, with %b for number and name."""
+        """Return the bytes of a row with these fields, with %d for number and name."""
         if select not in self._templates:
             query = f"?$select={select}&$top=1&cross-company=true" if select else "?$top=1"
             found = await super()._answer("GET", SET + query, self._credentials, b"")
             row = json.loads(found.partition(b"\r\n\r\n")[2])["value"][0]
             kept = {name: value for name, value in row.items() if name not in NAMES}
             text = json.dumps(kept, separators=(",", ":"))[1:-1].replace("%", "%%")
-            # The key stands where the sandbox has it: first, after the legal entity.
             self._templates[select] = (
                 f'{{{text},"VendorAccountNumber":"V%07d","VendorOrganizationName":'
                 f'"Vendor %d{self.suffix}"}}'

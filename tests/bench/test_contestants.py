@@ -67,7 +67,7 @@ def test_both_pipes_bring_every_vendor(place: Place):
 @pytest.mark.parametrize(
     ("name", "lines"),
     [
-        ("tap-d365fo", ['{"type":"SCHEMA","schema":{"VendorAccountNumber":{}}}', SINGER, SINGER]),
+        ("tap-d365fo", ['{"type":"SCHEMA","schema":{"VendorAccountNumber":{}}}', SINGER]),
         ("airbyte-cdk, declarative", ['{"type":"LOG","log":{"message":"begun"}}', AIRBYTE]),
         ("raw loop", ['{"VendorAccountNumber": "V1"}']),
         (DLT, ["1"]),
@@ -77,6 +77,13 @@ def test_rows_are_counted_once_in_whatever_wrapping(name: str, lines: list[str],
     output = tmp_path / "rows"
     output.write_text("\n".join(lines) + "\n")
     assert delivered(name, output) == 1
+
+
+def test_a_row_that_comes_twice_is_found_out(tmp_path: Path):
+    output = tmp_path / "rows"
+    output.write_text(f"{SINGER}\n{SINGER}\n")
+    with pytest.raises(RuntimeError, match="different vendors of tap-d365fo: 1, expected 2"):
+        delivered("tap-d365fo", output)
 
 
 def test_pages_by_key_and_by_link_are_the_same_rows(place: Place):
