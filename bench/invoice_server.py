@@ -39,7 +39,11 @@ SAVED_SECONDS = 2.0
 
 @dataclass
 class Counted:
-    """What came in; `early`: requests before the end of a wait that was asked for."""
+    """What came in.
+
+    `early`: requests before the end of a wait that was asked for; `crossing`: those that may have
+    been on their way; `latest`: seconds from a refusal to the last request of either kind.
+    """
 
     requests: int = 0
     reads: int = 0
@@ -52,6 +56,7 @@ class Counted:
     throttled: int = 0
     early: int = 0
     crossing: int = 0
+    latest: float = 0.0
     first: float = 0.0
     last: float = 0.0
 
@@ -62,7 +67,7 @@ class Capacity:
     def __init__(self, a_second: float, now: float) -> None:
         self.a_second = a_second
         self.left, self.at = 0.0, now
-        self._quiet_from = self._quiet_until = 0.0
+        self.quiet_from = self._quiet_until = 0.0
         self._told: set[object] = set()
 
     def wait(self, now: float) -> int:
@@ -76,7 +81,7 @@ class Capacity:
     def close(self, connection: object, told: float, seconds: int) -> None:
         """Note that a connection was told, at an instant, to wait for so many seconds."""
         if told >= self._quiet_until:
-            self._quiet_from, self._told = told, set()
+            self.quiet_from, self._told = told, set()
         self._told.add(connection)
         self._quiet_until = max(self._quiet_until, told + seconds)
 
@@ -84,8 +89,8 @@ class Capacity:
         """Return whether a request comes "early", was "crossing", or "" where nobody waits."""
         if now >= self._quiet_until:
             return ""
-        late = now - self._quiet_from > CROSSING_SECONDS
-        if late or (connection in self._told and now >= self._quiet_from):
+        late = now - self.quiet_from > CROSSING_SECONDS
+        if late or (connection in self._told and now >= self.quiet_from):
             return "early"
         self._told.add(connection)
         return "crossing"
@@ -146,6 +151,8 @@ class Invoices(Replay):
         manners = self.capacity.manners(connection, now)
         self.counted.early += manners == "early"
         self.counted.crossing += manners == "crossing"
+        if manners:
+            self.counted.latest = max(self.counted.latest, now - self.capacity.quiet_from)
         seconds = self.capacity.wait(now)
         if not seconds:
             return None

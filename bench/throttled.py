@@ -40,12 +40,20 @@ def measure(place: Place) -> Finding:
             at_least(what, "≥ 0.95 of its capacity", 0.95, shares),
             Goal(what, "no request before its Retry-After", str(early), early == 0),
         ],
-        ["round", "share of capacity", "429 answers", "before Retry-After", "on their way"],
+        [
+            "round",
+            "share of capacity",
+            "429 answers",
+            "before Retry-After",
+            "on their way",
+            "the latest, ms after a 429",
+        ],
         [
             [
                 str(number_ + 1),
                 number(each["headers"] / (size.capacity * (each["last"] - each["first"]))),
                 *(str(each[name]) for name in ("throttled", "early", "crossing")),
+                f"{1000 * each['latest']:.0f}",
             ]
             for number_, each in enumerate(seen)
         ],
