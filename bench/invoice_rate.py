@@ -2,7 +2,7 @@
 
 target-d365fo reads what tap-basware wrote, with mapping, ledger and audit trail as in use. The raw
 loop sends the same invoices with as many changesets in a `$batch`, as many connections and as many
-reads as target-d365fo was seen to take in the same round. Row by row is a target as the SDK's
+reads as target-d365fo was last seen to take. Row by row is a target as the SDK's
 documentation writes it. What the first invoice takes, start included, is not counted.
 """
 
@@ -186,7 +186,8 @@ def measure(place: Place) -> Finding:
             *(_row("loopback", n, r, near["target-d365fo"]) for n, r in near.items()),
         ],
         [
-            "CPU, requests: per invoice. a $batch: changesets in one, on average. MB: peak memory.",
+            "CPU, requests: per invoice; CPU is all of the process, HTTP included. a $batch: "
+            "changesets in one, on average. MB: peak memory.",
             f"{size.invoices} and {size.loopback_invoices} invoices ({size.row_invoices} row by "
             "row); the first one, and start, are not counted. Ledger: SQLite in a file, every "
             "commit on disk.",
