@@ -89,8 +89,9 @@ class Capacity:
         """Return whether a request comes "early", was "crossing", or "" where nobody waits."""
         if now >= self._quiet_until:
             return ""
-        late = now - self.quiet_from > CROSSING_SECONDS
-        if late or (connection in self._told and now >= self.quiet_from):
+        if now < self.quiet_from:
+            return "crossing"  # the refusal is still on its way
+        if now - self.quiet_from > CROSSING_SECONDS or connection in self._told:
             return "early"
         self._told.add(connection)
         return "crossing"
