@@ -68,7 +68,7 @@ class Capacity:
         self.a_second = a_second
         self.left, self.at = 0.0, now
         self.quiet_from = self._quiet_until = 0.0
-        self._told: set[object] = set()
+        self._seen: set[object] = set()
 
     def wait(self, now: float) -> int:
         """Return 0 where there is room, else the whole seconds after which there is."""
@@ -78,11 +78,10 @@ class Capacity:
             return 0
         return max(1, math.ceil((1 - self.left) / self.a_second))
 
-    def close(self, connection: object, told: float, seconds: int) -> None:
-        """Note that a connection was told, at an instant, to wait for so many seconds."""
+    def close(self, told: float, seconds: int) -> None:
+        """Note that the client was told, at an instant, to wait for so many seconds."""
         if told >= self._quiet_until:
-            self.quiet_from, self._told = told, set()
-        self._told.add(connection)
+            self.quiet_from, self._seen = told, set()
         self._quiet_until = max(self._quiet_until, told + seconds)
 
     def manners(self, connection: object, now: float) -> str:
@@ -91,9 +90,9 @@ class Capacity:
             return ""
         if now < self.quiet_from:
             return "crossing"  # the refusal is still on its way
-        if now - self.quiet_from > CROSSING_SECONDS or connection in self._told:
+        if now - self.quiet_from > CROSSING_SECONDS or connection in self._seen:
             return "early"
-        self._told.add(connection)
+        self._seen.add(connection)
         return "crossing"
 
 
@@ -157,7 +156,7 @@ class Invoices(Replay):
         seconds = self.capacity.wait(now)
         if not seconds:
             return None
-        self.capacity.close(connection, now + self.latency, seconds)
+        self.capacity.close(now + self.latency, seconds)
         self.counted.throttled += 1
         return _response("429 Too Many Requests", "text/plain", "", f"Retry-After: {seconds}\r\n")
 

@@ -106,10 +106,9 @@ def test_capacity_is_earned_and_saved_for_two_seconds():
 
 def test_who_was_told_may_not_come_back_before_its_time():
     capacity = Capacity(8, now=0.0)
-    capacity.close("one", told=10.0, seconds=1)
+    capacity.close(told=10.0, seconds=1)
     assert capacity.manners("two", 9.9) == "crossing"
     assert capacity.manners("two", 10.1) == "crossing"
     assert capacity.manners("two", 10.2) == "early"
-    assert capacity.manners("one", 10.1) == "early"
     assert capacity.manners("three", 10.5) == "early"
     assert capacity.manners("one", 11.0) == ""
