@@ -108,9 +108,14 @@ def _conditions(
     return {
         "Measured": f"{datetime.now(UTC):%Y-%m-%d}, size {size_name}, {rounds}, in {seconds:.0f} s",
         "on": report.machine(),
-        "load before and after": f"{before:.1f}, {os.getloadavg()[0]:.1f}",
+        "load before and after": f"{before:.1f}, {os.getloadavg()[0]:.1f}{_busy(before)}",
         "with": ", ".join([report.versions(), *(_others(name) if place.size.isolated else ())]),
     }
+
+
+def _busy(load: float) -> str:
+    """Return a warning where others were using all processors already."""
+    return " (**the machine was busy with other work**)" if load > (os.cpu_count() or 1) else ""
 
 
 def _others(name: str) -> Iterator[str]:
