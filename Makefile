@@ -9,10 +9,10 @@ unexport PYTHONDONTWRITEBYTECODE
 # The plugins' environments get the versions of the lock file, too.
 CONSTRAINTS := .meltano-constraints.txt
 
-.PHONY: help install demo dagster test deployment crash mutants audit sbom lint format types docs clean
+.PHONY: help install demo dagster test bench bench-memory deployment crash mutants audit sbom lint format types docs clean
 
 help:  ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 $(UV):
 	$(PYTHON) -m venv .uv
@@ -34,6 +34,13 @@ dagster: .venv/.installed  ## Open Dagster's web page on the sandbox; Ctrl-C sto
 
 test: .venv/.installed  ## Run the tests
 	$(RUN) pytest -n 2 --dist loadfile
+
+SIZE ?= normal
+bench: .venv/.installed  ## Measure speed beside what people would use instead, into bench/RESULTS.md (a quarter of an hour; SIZE=small to try)
+	$(RUN) python -m bench --size $(SIZE)
+
+bench-memory: .venv/.installed  ## Measure memory at a million master rows, into the same page (many minutes)
+	$(RUN) python -m bench memory --size $(SIZE)
 
 deployment: $(UV)  ## Hold deploy/ and the Dockerfile against what reads them, and state against buckets
 	$(UV) run --frozen --isolated --all-packages --all-extras --group deployment pytest -q tests/deployment
@@ -70,4 +77,4 @@ docs: .venv/.installed  ## Refresh the generated settings tables and Meltano plu
 	$(RUN) python -m tests.meltano_settings
 
 clean:  ## Remove what was installed or written by demo and tests
-	rm -rf .venv .uv .meltano .sandbox .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .uv .meltano .sandbox .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis
