@@ -15,36 +15,11 @@ from singer_sdk.helpers.capabilities import (
     PluginCapabilities,
     TapCapabilities,
 )
-from singer_sdk.io_base import SingerWriter
 from singer_sdk.plugin_base import _ConfigInput
 
 from singer_delivery.plugin import PlainErrors
 from singer_delivery.stopping import PROCESS, Stopped
-
-
-class WholeLines(SingerWriter):
-    """Writes a message to its end: the signal that comes meanwhile ends the tap after it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.writing = False
-        self.stopped: Stopped | None = None
-
-    def write_message(self, message: Any) -> None:
-        """Write a message to stdout."""
-        self.writing = True
-        try:
-            super().write_message(message)
-        finally:
-            self.writing = False
-        if self.stopped:
-            raise self.stopped
-
-    def stop(self, stopped: Stopped) -> None:
-        """Raise this, now or after the message that is being written."""
-        self.stopped = stopped
-        if not self.writing:
-            raise stopped
+from singer_delivery.writer import WholeLines
 
 
 class ApiTap(PlainErrors, Tap):

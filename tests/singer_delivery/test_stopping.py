@@ -18,8 +18,8 @@ import pytest
 from singer_delivery.errors import InDoubt, Unavailable
 from singer_delivery.http import ApiSession, HttpOptions
 from singer_delivery.stopping import ECHO, GLANCE, PROCESS, Stop, Stopped
-from singer_delivery.tap import WholeLines
 from singer_delivery.throttle import Gate
+from singer_delivery.writer import WholeLines
 from singer_sdk.singerlib import StateMessage
 
 from tests.singer_delivery.web import Answer, ScriptedServer, Silence, Step
