@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 import requests
 import simplejson
 
 from singer_delivery.errors import Refused
+
+_DECODER = msgspec.json.Decoder(float_hook=Decimal)
 
 
 def encode_json(value: Any) -> bytes:
@@ -44,7 +47,20 @@ def _check_finite(value: Any) -> None:
 
 def parse_json(text: str | bytes) -> Any:
     """Return JSON with every fraction as Decimal; ValueError for what is none, NaN included."""
-    return json.loads(text, parse_float=Decimal, parse_constant=_no_number)
+    try:
+        return _DECODER.decode(text)
+    except (msgspec.MsgspecError, UnicodeError, ArithmeticError):
+        # What the quick one does not take may still be JSON: half surrogate pairs, UTF-16. If
+        # not, the thorough one says where.
+        return _parse_thoroughly(text)
+
+
+def _parse_thoroughly(text: str | bytes) -> Any:
+    try:
+        return json.loads(text, parse_float=Decimal, parse_constant=_no_number)
+    except InvalidOperation:
+        msg = "a number has an exponent beyond all measure"
+        raise ValueError(msg) from None
 
 
 def _no_number(name: str) -> Any:
