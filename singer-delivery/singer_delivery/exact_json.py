@@ -15,6 +15,9 @@ import simplejson
 from singer_delivery.errors import Refused
 
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+#: What may stand in JSON for a number that is none.
+_SUSPICIOUS = (b"null", b"NaN", b"Infinity")
 
 
 def encode_json(value: Any) -> bytes:
@@ -22,13 +25,21 @@ def encode_json(value: Any) -> bytes:
 
     Raises ValueError for NaN and infinities, which JSON does not have.
     """
-    # allow_nan: versions differ in what they refuse, and how; we look ourselves, and only when
-    # there may be something, for going through a large body takes longer than writing it.
+    try:
+        text = _ENCODER.encode(value)
+    except (TypeError, UnicodeError):
+        text = _encode_thoroughly(value)
+    # Some write null instead. We look ourselves, and only when there may be something, for going
+    # through a large body takes longer than writing it.
+    if any(word in text for word in _SUSPICIOUS):
+        _check_finite(value)
+    return text
+
+
+def _encode_thoroughly(value: Any) -> bytes:
     text = simplejson.dumps(
         value, use_decimal=True, separators=(",", ":"), ensure_ascii=False, allow_nan=True
     )
-    if "NaN" in text or "Infinity" in text:
-        _check_finite(value)
     return text.encode()
 
 

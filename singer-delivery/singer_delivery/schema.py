@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -163,14 +165,15 @@ told = Table(
 )
 
 
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
 def storable(text: str, length: int = 600) -> bool:
     """Tell whether both databases take it, and PostgreSQL in an index (2,704 bytes).
 
     PostgreSQL takes no NUL, and neither of them half a surrogate pair.
     """
-    return len(text) <= length and not any(
-        character == "\0" or "\ud800" <= character <= "\udfff" for character in text
-    )
+    return len(text) <= length and _UNSTORABLE.search(text) is None
 
 
 def storable_text(words: str) -> str:
