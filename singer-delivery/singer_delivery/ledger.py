@@ -34,7 +34,7 @@ from sqlalchemy import (
     text,
 )
 
-from singer_delivery import payloads, runs
+from singer_delivery import payloads, recollections, runs
 from singer_delivery.database import open_database, reading, writing
 from singer_delivery.document import (
     FINAL,
@@ -51,6 +51,7 @@ from singer_delivery.document import (
 from singer_delivery.exchanges import Exchange
 from singer_delivery.identity import describe
 from singer_delivery.payloads import SingerStream
+from singer_delivery.recollections import Recollection
 from singer_delivery.runs import Lease, Run
 from singer_delivery.schema import claims, documents, storable_text
 from singer_delivery.trail import DETAIL, Event, Kind, Pen, Trail
@@ -343,6 +344,14 @@ class Ledger:
     def latest_records(self, stream: str, keys: Iterable[str]) -> dict[str, Mapping[str, Any]]:
         """Return, by key, the records that these were last received as, where they are kept."""
         return payloads.latest_records(self._engine, self._system, stream, keys)
+
+    def recall(self, source: str, records: Iterable[str]) -> dict[str, Recollection]:
+        """Return, by record, what records of a source became when they were mapped last."""
+        return recollections.recall(self._engine, self._system, source, records)
+
+    def remember(self, source: str, records: Mapping[str, Recollection]) -> None:
+        """Keep what records became."""
+        recollections.remember(self._engine, self._system, source, records)
 
     def accepted_requests(self, stream: str) -> Iterator[tuple[str, str]]:
         """Yield request id and key of documents that were taken and not confirmed, by request."""

@@ -43,6 +43,8 @@ class LineReader(SimpleSingerReader):
         super().__init__()
         #: RECORD messages so far.
         self.records = 0
+        #: The number of the line that is being handled.
+        self.line = 0
         self.on_bad_line: Callable[[str], None] = _raise
         self.guard: Callable[[], AbstractContextManager[None]] = nullcontext
 
@@ -60,6 +62,7 @@ class LineReader(SimpleSingerReader):
         for number, line in enumerate(_as_utf8(file_input or sys.stdin), start=1):
             if not line.strip():
                 continue
+            self.line = number
             try:
                 message = _message(line)
                 callback = callbacks.get(message["type"])

@@ -165,6 +165,19 @@ told = Table(
 )
 
 
+#: What a record of a source became when it was mapped last, so that the same record need not be
+#: mapped again: losing a row costs nothing but time. `digest` is that of the record and of all that
+#: decides what becomes of it, `made` a JSON list of [stream, key, fingerprint, source, scope].
+recollections = Table(
+    "recollections",
+    metadata,
+    Column("system", String(255), primary_key=True),
+    Column("source", String(255), primary_key=True),
+    Column("record", String(600), primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("made", Text, nullable=False),
+)
+
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 

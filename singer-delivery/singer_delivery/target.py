@@ -26,6 +26,7 @@ from singer_sdk.sinks import BatchSink, Sink
 from singer_sdk.target_base import Target
 
 from singer_delivery.bulk import BulkCourier, BulkDelivery, BulkOptions
+from singer_delivery.bulk.recalling import Recalling
 from singer_delivery.delivery import Delivery, DeliveryOptions
 from singer_delivery.document import Status, fingerprint
 from singer_delivery.errors import BadInput, DeliveryError, LedgerError, SetupError
@@ -283,6 +284,16 @@ class DeliveryTarget(PlainErrors, Target):
             unreadable=lambda: len(self._bad_lines),
         )
 
+    @cached_property
+    def _recalling(self) -> Recalling:
+        return Recalling(lambda: self.ledger, self._bad_line)
+
+    def take_up(self, sink: BulkSink, record: Mapping[str, Any]) -> None:
+        """Take a record for its sink, now or together with those that follow. Raises BadInput."""
+        reader = self.message_reader
+        line = reader.line if isinstance(reader, LineReader) else 0
+        self._recalling.offer(sink, record, line)
+
     @property
     def _started_bulk(self) -> BulkDelivery | None:
         return self.__dict__.get("bulk")
@@ -396,6 +407,7 @@ class DeliveryTarget(PlainErrors, Target):
         self._state_frozen = True
 
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
+        self._recalling.catch_up()
         if self._state_frozen:
             return
         if self._started_bulk and self._started_bulk.pending:
@@ -412,6 +424,7 @@ class DeliveryTarget(PlainErrors, Target):
             self.drain_all()
 
     def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
+        self._recalling.catch_up()
         super()._process_schema_message(message_dict)
         if self._sinks_to_clear:
             # A changed schema opens a new sink; the old one's records go first, or a later version
@@ -420,6 +433,7 @@ class DeliveryTarget(PlainErrors, Target):
 
     def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
         self._check_stream(message_dict)
+        self._recalling.catch_up()
         for stream_map in self.mapper.stream_maps[message_dict["stream"]]:
             sink = self.get_sink(stream_map.stream_alias)
             if isinstance(sink, BulkSink):
@@ -450,6 +464,7 @@ class DeliveryTarget(PlainErrors, Target):
 
     def _finish(self) -> None:
         try:
+            self._recalling.catch_up()
             self._flush()
             super().process_endofpipe()
         finally:

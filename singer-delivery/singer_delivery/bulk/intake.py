@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from singer_delivery.bulk.book import Book
 from singer_delivery.bulk.spool import Spool
@@ -20,6 +21,7 @@ NAMED = 10
 DONE = TAKEN | {Status.SKIPPED}
 
 Known = Mapping[str, Entry]
+Whole: TypeAlias = Callable[[], Document]
 
 
 @dataclass
@@ -37,10 +39,16 @@ class Intake:
     still_rejected: Counter[str] = field(default_factory=Counter)
     stuck: dict[str, list[str]] = field(default_factory=dict)
     _fresh: dict[str, dict[str, tuple[Document, str]]] = field(default_factory=dict)
+    _whole: dict[tuple[str, str], Whole] = field(default_factory=dict)
     _count: int = 0
 
-    def keep(self, stream: str, document: Document, reason: str = "") -> None:
-        """Take a document, or its rejection; the later one of a key counts. Raises BadInput."""
+    def keep(
+        self, stream: str, document: Document, reason: str = "", whole: Whole | None = None
+    ) -> None:
+        """Take a document, or its rejection; the later one of a key counts. Raises BadInput.
+
+        `whole`: the document is an outline, and this returns all of it, should that be needed.
+        """
         if not storable(document.key, KEY_LENGTH):
             msg = f"a record of {stream} has a key that cannot be stored"
             raise BadInput(msg)
@@ -52,14 +60,20 @@ class Intake:
         fresh = self._fresh.setdefault(stream, {})
         self._count += document.key not in fresh
         fresh[document.key] = (document, reason)
+        if whole:
+            self._whole[stream, document.key] = whole
+        elif self._whole:
+            self._whole.pop((stream, document.key), None)
         if self._count >= CHUNK:
             self.look_up()
 
     def look_up(self) -> None:
         """Sort what came since the last time."""
         fresh, self._fresh, self._count = self._fresh, {}, 0
+        outlines, self._whole = self._whole, {}
         for stream, by_key in fresh.items():
             known = self.book.ledger.lookup(stream, by_key)
+            self._complete(stream, by_key, known, outlines)
             self._see(stream, by_key)
             rejected = [(document, reason) for document, reason in by_key.values() if reason]
             offered = [document for document, reason in by_key.values() if not reason]
@@ -70,6 +84,19 @@ class Intake:
             ]
             self.book.settle(stream, outcomes)
             self._follow(stream, offered, known)
+
+    def _complete(
+        self,
+        stream: str,
+        by_key: dict[str, tuple[Document, str]],
+        known: Known,
+        outlines: Mapping[tuple[str, str], Whole],
+    ) -> None:
+        """Put whole documents in the place of outlines of which more than a look is needed."""
+        for key, (document, reason) in by_key.items() if outlines else ():
+            whole = outlines.get((stream, key))
+            if whole and not _is_settled(document, known.get(key)):
+                by_key[key] = (whole(), reason)
 
     def _see(self, stream: str, by_key: Mapping[str, tuple[Document, str]]) -> None:
         """Note what shows that nothing of it has vanished."""
@@ -127,6 +154,16 @@ class Intake:
                 kept = replace(document, version=entry.version, detail=entry.detail)
                 moved.append((kept, same))
         self.book.ledger.settle_many(stream, moved, self.book.run_id)
+
+
+def _is_settled(document: Document, known: Entry | None) -> bool:
+    """Tell whether the ledger has it just so: nothing is to be sent, and nothing to be noted."""
+    return (
+        known is not None
+        and known.fingerprint == document.fingerprint
+        and known.status in DONE
+        and (known.source, known.scope) == (document.source, document.scope)
+    )
 
 
 def tries(entry: Entry | None) -> int:
