@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy
 from sqlalchemy import (
@@ -130,6 +130,12 @@ WRITERS = text(
     "SELECT key, revision, status, run_id FROM documents "
     "WHERE system = :system AND stream = :stream AND key IN :keys"
 ).bindparams(bindparam("keys", expanding=True))
+#: Where some documents stand, in the order of `Standing`.
+STANDINGS = text(
+    "SELECT key, status, fingerprint, source, scope FROM documents "
+    "WHERE system = :system AND stream = :stream AND key IN :keys"
+).bindparams(bindparam("keys", expanding=True))
+STATUSES = {status.value: status for status in Status}
 TAKE_OVER = text(
     "UPDATE documents SET run_id = :run_id, revision = revision + 1 "
     "WHERE system = :system AND stream = :stream AND key = :key"
@@ -185,6 +191,15 @@ def _moment(entry: Entry) -> tuple[datetime, int]:
     """Return when an entry was settled or, before that, about to be sent, for their order."""
     moments = [moment for moment in (entry.settled_at, entry.intended_at) if moment]
     return max(moments, default=datetime.min.replace(tzinfo=UTC)), entry.sequence
+
+
+class Standing(NamedTuple):
+    """Where a document stands, of which content, and where that came from."""
+
+    status: Status
+    fingerprint: str
+    source: str
+    scope: str
 
 
 @dataclass(frozen=True)
@@ -309,6 +324,17 @@ class Ledger:
         with reading(self._engine) as connection:
             found = self._among(connection, stream, documents.c.key, keys)
         return {entry.key: entry for entry in found}
+
+    def standings(self, stream: str, keys: Iterable[str]) -> dict[str, Standing]:
+        """Return, by key, no more than tells whether something has changed."""
+        wanted, found = sorted(set(keys)), {}
+        with reading(self._engine) as connection:
+            for start in range(0, len(wanted), CHUNK):
+                chunk = wanted[start : start + CHUNK]
+                values = {"system": self._system, "stream": stream, "keys": chunk}
+                for key, status, *rest in connection.execute(STANDINGS, values):
+                    found[key] = Standing(STATUSES[status], *rest)
+        return found
 
     def lookup_natural(self, stream: str, natural_keys: Iterable[str]) -> dict[str, Entry]:
         """Return, by natural key, the document that the target holds or may hold under it."""

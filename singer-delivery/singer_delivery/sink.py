@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
+from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk.sinks import BatchSink, RecordSink, Sink
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from singer_delivery.target import DeliveryTarget
 
 BATCH_SIZE = 100
-_SPELL = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class PlainRecords(Sink):
@@ -190,7 +189,7 @@ class BulkSink(PlainRecords, RecordSink):
     def name_of(self, record: Mapping[str, Any]) -> str:
         """Return the values of the record's key as a JSON list; "" where the stream has no key."""
         keys = [str(record.get(name)) for name in self.key_properties]
-        return _SPELL(keys) if keys else ""
+        return f"[{', '.join(map(encode_basestring, keys))}]" if keys else ""
 
     def activate_version(self, new_version: int) -> None:  # noqa: ARG002
         """Note that a crawl of the stream is complete: what it did not show has vanished."""
