@@ -66,6 +66,17 @@ def parse_json(text: str | bytes) -> Any:
         return _parse_thoroughly(text)
 
 
+def parse_utf8(text: str | bytes) -> Any:
+    """Do as `parse_json`, but raise UnicodeError where a text is none in UTF-8."""
+    try:
+        return _DECODER.decode(text)
+    except (msgspec.MsgspecError, UnicodeError, ArithmeticError):
+        if isinstance(text, bytes):
+            text = text.decode()
+        text.encode()
+        return _parse_thoroughly(text)
+
+
 def _parse_thoroughly(text: str | bytes) -> Any:
     try:
         return json.loads(text, parse_float=Decimal, parse_constant=_no_number)

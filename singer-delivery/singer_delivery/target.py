@@ -21,6 +21,7 @@ from typing import IO, Any, ClassVar
 import click
 from singer_sdk import typing as th
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
+from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.plugin_base import _ConfigInput
 from singer_sdk.sinks import BatchSink, Sink
 from singer_sdk.target_base import Target
@@ -195,6 +196,7 @@ class DeliveryTarget(PlainErrors, Target):
         self._delivering = False
         self._deliveries: list[Delivery] = []
         self._bad_lines: list[str] = []
+        self._shortcuts: dict[str, BulkSink] = {}
         self._state_frozen = self._summed_up = False
         self._waiting_state: dict[str, Any] | None = None
         if isinstance(self.message_reader, LineReader):
@@ -426,10 +428,37 @@ class DeliveryTarget(PlainErrors, Target):
     def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
         self._recalling.catch_up()
         super()._process_schema_message(message_dict)
+        self._find_shortcut(message_dict["stream"])
         if self._sinks_to_clear:
             # A changed schema opens a new sink; the old one's records go first, or a later version
             # of a document could be overwritten by an earlier one.
             self.drain_all()
+
+    def _find_shortcut(self, stream: str) -> None:
+        """Note where records of a stream go as they are, to a sink that takes them one by one."""
+        self._shortcuts.pop(stream, None)
+        maps = self.mapper.stream_maps[stream]
+        plain = len(maps) == 1 and type(maps[0]) is SameRecordTransform
+        if plain and not maps[0].flattening_enabled:
+            sink = self.get_sink(maps[0].stream_alias)
+            if isinstance(sink, BulkSink) and not sink.include_sdc_metadata_properties:
+                self._shortcuts[stream] = sink
+
+    def _process_record_message(self, message_dict: dict[str, Any]) -> None:
+        """Do as the SDK does, without asking it about each record what the SCHEMA has decided."""
+        sink = self._shortcuts.get(message_dict.get("stream", ""))
+        if sink is None or "record" not in message_dict:
+            super()._process_record_message(message_dict)
+            return
+        record = message_dict["record"]
+        sink._remove_sdc_metadata_from_record(record)
+        sink._singer_validate_message(record)
+        sink.tally_record_read()
+        sink.process_record(record, {})
+        sink.record_counter_metric.increment()
+        if sink.is_full:
+            self.drain_one(sink)
+        self._handle_max_record_age()
 
     def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
         self._check_stream(message_dict)

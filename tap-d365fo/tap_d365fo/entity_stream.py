@@ -150,6 +150,7 @@ class D365Stream(Stream):
             and self._spare is not None
             and len(maps) == 1
             and type(maps[0]) is SameRecordTransform
+            and not maps[0].flattening_enabled
         )
 
     def _message(self, record: Row) -> dict[str, Any]:
