@@ -76,6 +76,36 @@ def test_every_digit_comes_back(text: str) -> None:
     assert parse_json(encode_json(number)) == number == Decimal(text)
 
 
+CONTENTS = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**100), 2**100)
+    | st.floats()
+    | st.decimals()
+    | st.text(st.characters(codec=None)),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+def written(encode: Any, value: Any) -> str:
+    """What comes back of it, or why nothing was written."""
+    try:
+        text = encode(value)
+    except ValueError as error:
+        return type(error).__name__
+    return repr(parse_json(text)) if text else ""
+
+
+@given(CONTENTS)
+def test_both_encoders_write_the_same(value: Any) -> None:
+    def thoroughly(value: Any) -> bytes:
+        exact_json._check_finite(value)
+        return exact_json._encode_thoroughly(value)
+
+    assert written(encode_json, value) == written(thoroughly, value)
+
+
 @pytest.mark.parametrize("text", ["NaN", "-Infinity", "1e99999999999999999999", "{", ""])
 def test_what_is_none(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
