@@ -248,10 +248,12 @@ def test_halves_of_pairs_and_long_keys_are_mapped_each_time(world: World) -> Non
 # What is kept
 
 
-def test_recollections_of_one_system_and_source(blank: Path, tmp_path: Path) -> None:
-    url = f"sqlite:///{shutil.copy(blank, tmp_path / 'ledger.db')}"
+def test_recollections_of_one_system_and_source(ledger_url: str) -> None:
     first = Recollection("d1", [Made("accounts", "k", "f", "s", "")])
-    with closing(Ledger.open(url, SYSTEM)) as ledger, closing(Ledger.open(url, "else")) as other:
+    with (
+        closing(Ledger.open(ledger_url, SYSTEM)) as ledger,
+        closing(Ledger.open(ledger_url, "else")) as other,
+    ):
         ledger.remember("s", {f"[{n}]": first for n in range(1200)})
         ledger.remember("s", {"[7]": Recollection("d2", [])})
         ledger.remember("s", {})
