@@ -71,7 +71,8 @@ class Intake:
         for stream, by_key in fresh.items():
             same = self._settled(stream, by_key, outlines)
             self._see(stream, by_key | same)
-            self.book.tally[stream, Status.UNCHANGED] += len(same)
+            if same:
+                self.book.tally[stream, Status.UNCHANGED] += len(same)
             known = self.book.ledger.lookup(stream, by_key)
             rejected = [(document, reason) for document, reason in by_key.values() if reason]
             offered = [document for document, reason in by_key.values() if not reason]
