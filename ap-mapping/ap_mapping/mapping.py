@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
@@ -42,10 +43,16 @@ class Mapping:
 
     def company_codes(self, legal_entity: str) -> tuple[str, ...]:
         """The Basware companies whose invoices go to this legal entity, in file order."""
-        wanted = legal_entity.lower()
-        return tuple(code for code, entity in self.companies.items() if entity == wanted)
+        return self._codes.get(legal_entity.lower(), ())
 
-    @property
+    @cached_property
+    def _codes(self) -> ReadOnly[str, tuple[str, ...]]:
+        codes: dict[str, tuple[str, ...]] = {}
+        for code, entity in self.companies.items():
+            codes[entity] = (*codes.get(entity, ()), code)
+        return codes
+
+    @cached_property
     def legal_entities(self) -> tuple[str, ...]:
         """All legal entities named under companies, in file order, each once."""
         return tuple(dict.fromkeys(self.companies.values()))

@@ -11,6 +11,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from singer_delivery.exchanges import Exchange
 
 
@@ -44,6 +46,8 @@ OPEN = frozenset({Status.INTENDED, Status.IN_DOUBT})
 #: Nobody works on it any more, and there is nothing to tell the source.
 UNSENT = frozenset({Status.NOT_SENT, Status.STUCK})
 
+
+_SORTED = msgspec.json.Encoder(order="sorted")
 
 #: Name in the detail of a rejection: what stands in the document's way, and may pass.
 HINDRANCE = "hindered_by"
@@ -152,12 +156,33 @@ def fingerprint(value: Any) -> str:
     Equal content gives an equal fingerprint whatever the key order, the trailing zeros of an
     amount or the spelling of an instant.
     """
-    text = json.dumps(_canonical(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    # surrogatepass: a JSON text may hold half of a pair as an escape.
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    canonical = _canonical(value)
+    try:
+        text = _SORTED.encode(canonical)
+    except UnicodeEncodeError:
+        text = _spelled_out(canonical)
+    return hashlib.sha256(text).hexdigest()
+
+
+def _spelled_out(canonical: Any) -> bytes:
+    """Return the same text where there is half a surrogate pair, as JSON may hold as an escape."""
+    text = json.dumps(canonical, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _canonical(value: Any) -> Any:
+    kind = type(value)
+    if kind is str or kind is bool:
+        return value
+    if kind is dict:
+        # The dot keeps a mapping apart from a number, whatever its keys are.
+        return {f".{name}": _canonical(item) for name, item in value.items()}
+    if kind is list:
+        return [_canonical(item) for item in value]
+    return _canonical_of_any(value)
+
+
+def _canonical_of_any(value: Any) -> Any:
     match value:
         case bool() | None | str():
             return value
@@ -168,7 +193,6 @@ def _canonical(value: Any) -> Any:
         case date():
             return value.isoformat()
         case Mapping():
-            # The dot keeps a mapping apart from a number, whatever its keys are.
             return {f".{name}": _canonical(item) for name, item in value.items()}
         case list() | tuple():
             return [_canonical(item) for item in value]

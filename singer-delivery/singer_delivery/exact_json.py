@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 import requests
 import simplejson
 
 from singer_delivery.errors import Refused
+
+_DECODER = msgspec.json.Decoder(float_hook=Decimal)
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+#: What may stand in JSON for a number that is none.
+_SUSPICIOUS = (b"null", b"NaN", b"Infinity")
 
 
 def encode_json(value: Any) -> bytes:
@@ -19,13 +25,21 @@ def encode_json(value: Any) -> bytes:
 
     Raises ValueError for NaN and infinities, which JSON does not have.
     """
-    # allow_nan: versions differ in what they refuse, and how; we look ourselves, and only when
-    # there may be something, for going through a large body takes longer than writing it.
+    try:
+        text = _ENCODER.encode(value)
+    except (TypeError, UnicodeError):
+        text = _encode_thoroughly(value)
+    # Some write null instead. We look ourselves, and only when there may be something, for going
+    # through a large body takes longer than writing it.
+    if any(word in text for word in _SUSPICIOUS):
+        _check_finite(value)
+    return text
+
+
+def _encode_thoroughly(value: Any) -> bytes:
     text = simplejson.dumps(
         value, use_decimal=True, separators=(",", ":"), ensure_ascii=False, allow_nan=True
     )
-    if "NaN" in text or "Infinity" in text:
-        _check_finite(value)
     return text.encode()
 
 
@@ -44,7 +58,31 @@ def _check_finite(value: Any) -> None:
 
 def parse_json(text: str | bytes) -> Any:
     """Return JSON with every fraction as Decimal; ValueError for what is none, NaN included."""
-    return json.loads(text, parse_float=Decimal, parse_constant=_no_number)
+    try:
+        return _DECODER.decode(text)
+    except (msgspec.MsgspecError, UnicodeError, ArithmeticError):
+        # What the quick one does not take may still be JSON: half surrogate pairs, UTF-16. If
+        # not, the thorough one says where.
+        return _parse_thoroughly(text)
+
+
+def parse_utf8(text: str | bytes) -> Any:
+    """Do as `parse_json`, but raise UnicodeError where a text is none in UTF-8."""
+    try:
+        return _DECODER.decode(text)
+    except (msgspec.MsgspecError, UnicodeError, ArithmeticError):
+        if isinstance(text, bytes):
+            text = text.decode()
+        text.encode()
+        return _parse_thoroughly(text)
+
+
+def _parse_thoroughly(text: str | bytes) -> Any:
+    try:
+        return json.loads(text, parse_float=Decimal, parse_constant=_no_number)
+    except InvalidOperation:
+        msg = "a number has an exponent beyond all measure"
+        raise ValueError(msg) from None
 
 
 def _no_number(name: str) -> Any:

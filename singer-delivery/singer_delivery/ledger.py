@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy
 from sqlalchemy import (
@@ -34,7 +34,7 @@ from sqlalchemy import (
     text,
 )
 
-from singer_delivery import payloads, runs
+from singer_delivery import payloads, recollections, runs
 from singer_delivery.database import open_database, reading, writing
 from singer_delivery.document import (
     FINAL,
@@ -51,6 +51,7 @@ from singer_delivery.document import (
 from singer_delivery.exchanges import Exchange
 from singer_delivery.identity import describe
 from singer_delivery.payloads import SingerStream
+from singer_delivery.recollections import Recollection
 from singer_delivery.runs import Lease, Run
 from singer_delivery.schema import claims, documents, storable_text
 from singer_delivery.trail import DETAIL, Event, Kind, Pen, Trail
@@ -129,6 +130,12 @@ WRITERS = text(
     "SELECT key, revision, status, run_id FROM documents "
     "WHERE system = :system AND stream = :stream AND key IN :keys"
 ).bindparams(bindparam("keys", expanding=True))
+#: Where some documents stand, in the order of `Standing`.
+STANDINGS = text(
+    "SELECT key, status, fingerprint, source, scope FROM documents "
+    "WHERE system = :system AND stream = :stream AND key IN :keys"
+).bindparams(bindparam("keys", expanding=True))
+STATUSES = {status.value: status for status in Status}
 TAKE_OVER = text(
     "UPDATE documents SET run_id = :run_id, revision = revision + 1 "
     "WHERE system = :system AND stream = :stream AND key = :key"
@@ -184,6 +191,15 @@ def _moment(entry: Entry) -> tuple[datetime, int]:
     """Return when an entry was settled or, before that, about to be sent, for their order."""
     moments = [moment for moment in (entry.settled_at, entry.intended_at) if moment]
     return max(moments, default=datetime.min.replace(tzinfo=UTC)), entry.sequence
+
+
+class Standing(NamedTuple):
+    """Where a document stands, of which content, and where that came from."""
+
+    status: Status
+    fingerprint: str
+    source: str
+    scope: str
 
 
 @dataclass(frozen=True)
@@ -309,6 +325,17 @@ class Ledger:
             found = self._among(connection, stream, documents.c.key, keys)
         return {entry.key: entry for entry in found}
 
+    def standings(self, stream: str, keys: Iterable[str]) -> dict[str, Standing]:
+        """Return, by key, no more than tells whether something has changed."""
+        wanted, found = sorted(set(keys)), {}
+        with reading(self._engine) as connection:
+            for start in range(0, len(wanted), CHUNK):
+                chunk = wanted[start : start + CHUNK]
+                values = {"system": self._system, "stream": stream, "keys": chunk}
+                for key, status, *rest in connection.execute(STANDINGS, values):
+                    found[key] = Standing(STATUSES[status], *rest)
+        return found
+
     def lookup_natural(self, stream: str, natural_keys: Iterable[str]) -> dict[str, Entry]:
         """Return, by natural key, the document that the target holds or may hold under it."""
         wanted = (key for key in natural_keys if key)
@@ -343,6 +370,14 @@ class Ledger:
     def latest_records(self, stream: str, keys: Iterable[str]) -> dict[str, Mapping[str, Any]]:
         """Return, by key, the records that these were last received as, where they are kept."""
         return payloads.latest_records(self._engine, self._system, stream, keys)
+
+    def recall(self, source: str, records: Iterable[str]) -> dict[str, Recollection]:
+        """Return, by record, what records of a source became when they were mapped last."""
+        return recollections.recall(self._engine, self._system, source, records)
+
+    def remember(self, source: str, records: Mapping[str, Recollection]) -> None:
+        """Keep what records became."""
+        recollections.remember(self._engine, self._system, source, records)
 
     def accepted_requests(self, stream: str) -> Iterator[tuple[str, str]]:
         """Yield request id and key of documents that were taken and not confirmed, by request."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from io import TextIOWrapper
 from typing import IO, Any
@@ -15,7 +15,7 @@ from singer_sdk.singerlib.encoding import SimpleSingerReader
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
 from singer_delivery.errors import BadInput
-from singer_delivery.exact_json import parse_json
+from singer_delivery.exact_json import parse_utf8
 
 _NAME = (str, "a name")
 _OBJECT = (dict, "an object")
@@ -43,6 +43,8 @@ class LineReader(SimpleSingerReader):
         super().__init__()
         #: RECORD messages so far.
         self.records = 0
+        #: The number of the line that is being handled.
+        self.line = 0
         self.on_bad_line: Callable[[str], None] = _raise
         self.guard: Callable[[], AbstractContextManager[None]] = nullcontext
 
@@ -57,9 +59,10 @@ class LineReader(SimpleSingerReader):
         self, file_input: IO[str] | None, callbacks: Mapping[Any, Callable[[dict[str, Any]], None]]
     ) -> Counter[str]:
         counts: Counter[str] = Counter()
-        for number, line in enumerate(_as_utf8(file_input or sys.stdin), start=1):
+        for number, line in enumerate(_lines(file_input or sys.stdin), start=1):
             if not line.strip():
                 continue
+            self.line = number
             try:
                 message = _message(line)
                 callback = callbacks.get(message["type"])
@@ -86,18 +89,15 @@ def _words(problem: Exception) -> str:
             return str(problem)
 
 
-def _as_utf8(lines: IO[str]) -> IO[str]:
+def _lines(lines: IO[str]) -> Iterable[str | bytes]:
     """Return the input so that bytes that are no UTF-8 cost their line, whatever the locale is."""
-    if isinstance(lines, TextIOWrapper):
-        lines.reconfigure(encoding="utf-8", errors="surrogateescape")
-    return lines
+    return lines.buffer if isinstance(lines, TextIOWrapper) else lines
 
 
-def _message(line: str) -> dict[str, Any]:
+def _message(line: str | bytes) -> dict[str, Any]:
     try:
-        line.encode()
-        message = parse_json(line)
-    except UnicodeEncodeError:
+        message = parse_utf8(line)
+    except UnicodeError:
         msg = "is not a Singer message: it is no UTF-8"
         raise BadInput(msg) from None
     except (ValueError, RecursionError) as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -163,14 +165,28 @@ told = Table(
 )
 
 
+#: What a record of a source became when it was mapped last, so that the same record need not be
+#: mapped again: losing a row costs nothing but time. `digest` is that of the record and of all that
+#: decides what becomes of it, `made` a JSON list of [stream, key, fingerprint, source, scope].
+recollections = Table(
+    "recollections",
+    metadata,
+    Column("system", String(255), primary_key=True),
+    Column("source", String(255), primary_key=True),
+    Column("record", String(600), primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("made", Text, nullable=False),
+)
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
 def storable(text: str, length: int = 600) -> bool:
     """Tell whether both databases take it, and PostgreSQL in an index (2,704 bytes).
 
     PostgreSQL takes no NUL, and neither of them half a surrogate pair.
     """
-    return len(text) <= length and not any(
-        character == "\0" or "\ud800" <= character <= "\udfff" for character in text
-    )
+    return len(text) <= length and _UNSTORABLE.search(text) is None
 
 
 def storable_text(words: str) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
+from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk.sinks import BatchSink, RecordSink, Sink
@@ -16,6 +16,7 @@ from singer_delivery.delivery import Delivery, DeliveryOptions
 from singer_delivery.document import Document
 from singer_delivery.errors import BadInput, Rejected
 from singer_delivery.payloads import SingerStream
+from singer_delivery.recollections import Made
 from singer_delivery.stopping import PROCESS
 
 if TYPE_CHECKING:
@@ -122,17 +123,53 @@ class BulkSink(PlainRecords, RecordSink):
         Raises BadInput when it cannot even be named; its words follow "line 7 of the input".
         """
 
+    @property
+    def mark(self) -> str:
+        """Return a digest of all but the record that decides what it becomes.
+
+        "" where that cannot be told: then each record is mapped, however often it comes.
+        """
+        return ""
+
     def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:  # noqa: ARG002
         """Hand over what the record becomes: all of it, or its rejection. Raises BadInput."""
+        self.target.take_up(self, record)
+        self.tally_record_written()
+
+    def take(self, record: Mapping[str, Any]) -> Sequence[Made] | None:
+        """Hand over what the record becomes, and return it; None for a rejection.
+
+        Raises BadInput.
+        """
         try:
-            made = list(self.documents(record))
+            made = [(name, self._traced(record, one)) for name, one in self.documents(record)]
         except Rejected as error:
             self._reject(record, str(error))
-        else:
-            self.target.bulk.met(self.stream_name)
-            for resource, document in made:
-                self.target.bulk.take(resource, self._traced(record, document))
-        self.tally_record_written()
+            return None
+        bulk = self.target.bulk
+        bulk.met(self.stream_name)
+        for resource, document in made:
+            bulk.take(resource, document)
+        return [
+            Made(resource, one.key, one.fingerprint, one.source, one.scope)
+            for resource, one in made
+        ]
+
+    def take_again(self, record: Mapping[str, Any], made: Sequence[Made]) -> None:
+        """Hand over outlines of what the record became before, and becomes again."""
+        bulk = self.target.bulk
+        bulk.met(self.stream_name)
+        for one in made:
+            outline = Document(one.key, None, one.fingerprint, source=one.source, scope=one.scope)
+            bulk.take(one.stream, outline, partial(self._whole, record, one))
+
+    def _whole(self, record: Mapping[str, Any], wanted: Made) -> Document:
+        """Return a document of a record that had it before."""
+        for resource, document in self.documents(record):
+            if (resource, document.key) == (wanted.stream, wanted.key):
+                return self._traced(record, document)
+        msg = f"{wanted.stream} {wanted.key} does not come of its record any more"
+        raise BadInput(msg)
 
     def _reject(self, record: Mapping[str, Any], reason: str) -> None:
         try:
@@ -144,10 +181,15 @@ class BulkSink(PlainRecords, RecordSink):
 
     def _traced(self, record: Mapping[str, Any], document: Document) -> Document:
         """Name the stream and the record that a document came from."""
-        keys = [str(record.get(name)) for name in self.key_properties]
-        named = {"_record": json.dumps(keys, ensure_ascii=False)} if keys else {}
+        name = self.name_of(record)
+        named = {"_record": name} if name else {}
         source = document.source or self.stream_name
         return replace(document, source=source, detail={**document.detail, **named})
+
+    def name_of(self, record: Mapping[str, Any]) -> str:
+        """Return the values of the record's key as a JSON list; "" where the stream has no key."""
+        keys = [str(record.get(name)) for name in self.key_properties]
+        return f"[{', '.join(map(encode_basestring, keys))}]" if keys else ""
 
     def activate_version(self, new_version: int) -> None:  # noqa: ARG002
         """Note that a crawl of the stream is complete: what it did not show has vanished."""

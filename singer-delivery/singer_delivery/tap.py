@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from abc import abstractmethod
-from collections import Counter
+from contextlib import nullcontext
 from types import FrameType
 from typing import IO, Any, ClassVar
 
@@ -17,42 +17,12 @@ from singer_sdk.helpers.capabilities import (
     PluginCapabilities,
     TapCapabilities,
 )
-from singer_sdk.io_base import SingerWriter
 from singer_sdk.plugin_base import _ConfigInput
-from singer_sdk.singerlib import RecordMessage
 
 from singer_delivery.plugin import PlainErrors
 from singer_delivery.progress import PROGRESS_SETTING, Progress, Standing
 from singer_delivery.stopping import PROCESS, Stopped
-
-
-class WholeLines(SingerWriter):
-    """Writes a message to its end: the signal that comes meanwhile ends the tap after it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.writing = False
-        self.stopped: Stopped | None = None
-        #: Records written so far, by stream.
-        self.records: Counter[str] = Counter()
-
-    def write_message(self, message: Any) -> None:
-        """Write a message to stdout."""
-        self.writing = True
-        try:
-            super().write_message(message)
-            if isinstance(message, RecordMessage):
-                self.records[message.stream] += 1
-        finally:
-            self.writing = False
-        if self.stopped:
-            raise self.stopped
-
-    def stop(self, stopped: Stopped) -> None:
-        """Raise this, now or after the message that is being written."""
-        self.stopped = stopped
-        if not self.writing:
-            raise stopped
+from singer_delivery.writer import WholeLines
 
 
 class ApiTap(PlainErrors, Tap):
@@ -85,7 +55,9 @@ class ApiTap(PlainErrors, Tap):
     # Final to the SDK, which offers no other place around the whole of it; nothing of it changes.
     def sync_all(self) -> None:  # type: ignore[misc]
         """Read all that is selected, and say now and then how far that is."""
-        with Progress(self._standing, self.config["progress_seconds"]):
+        writer = self.message_writer
+        together = writer if isinstance(writer, WholeLines) else nullcontext()
+        with Progress(self._standing, self.config["progress_seconds"]), together:
             super().sync_all()
 
     def _standing(self) -> Standing:

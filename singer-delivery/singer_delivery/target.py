@@ -21,11 +21,13 @@ from typing import IO, Any, ClassVar
 import click
 from singer_sdk import typing as th
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
+from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.plugin_base import _ConfigInput
 from singer_sdk.sinks import BatchSink, Sink
 from singer_sdk.target_base import Target
 
 from singer_delivery.bulk import BulkCourier, BulkDelivery, BulkOptions
+from singer_delivery.bulk.recalling import Recalling
 from singer_delivery.delivery import Delivery, DeliveryOptions
 from singer_delivery.document import Status, fingerprint
 from singer_delivery.errors import BadInput, DeliveryError, LedgerError, SetupError
@@ -194,6 +196,7 @@ class DeliveryTarget(PlainErrors, Target):
         self._delivering = False
         self._deliveries: list[Delivery] = []
         self._bad_lines: list[str] = []
+        self._shortcuts: dict[str, BulkSink] = {}
         self._state_frozen = self._summed_up = False
         self._waiting_state: dict[str, Any] | None = None
         if isinstance(self.message_reader, LineReader):
@@ -282,6 +285,16 @@ class DeliveryTarget(PlainErrors, Target):
             stopping=lambda: PROCESS.requested,
             unreadable=lambda: len(self._bad_lines),
         )
+
+    @cached_property
+    def _recalling(self) -> Recalling:
+        return Recalling(lambda: self.ledger, self._bad_line)
+
+    def take_up(self, sink: BulkSink, record: Mapping[str, Any]) -> None:
+        """Take a record for its sink, now or together with those that follow. Raises BadInput."""
+        reader = self.message_reader
+        line = reader.line if isinstance(reader, LineReader) else 0
+        self._recalling.offer(sink, record, line)
 
     @property
     def _started_bulk(self) -> BulkDelivery | None:
@@ -396,6 +409,7 @@ class DeliveryTarget(PlainErrors, Target):
         self._state_frozen = True
 
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
+        self._recalling.catch_up()
         if self._state_frozen:
             return
         if self._started_bulk and self._started_bulk.pending:
@@ -412,14 +426,43 @@ class DeliveryTarget(PlainErrors, Target):
             self.drain_all()
 
     def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
+        self._recalling.catch_up()
         super()._process_schema_message(message_dict)
+        self._find_shortcut(message_dict["stream"])
         if self._sinks_to_clear:
             # A changed schema opens a new sink; the old one's records go first, or a later version
             # of a document could be overwritten by an earlier one.
             self.drain_all()
 
+    def _find_shortcut(self, stream: str) -> None:
+        """Note where records of a stream go as they are, to a sink that takes them one by one."""
+        self._shortcuts.pop(stream, None)
+        maps = self.mapper.stream_maps[stream]
+        plain = len(maps) == 1 and type(maps[0]) is SameRecordTransform
+        if plain and not maps[0].flattening_enabled:
+            sink = self.get_sink(maps[0].stream_alias)
+            if isinstance(sink, BulkSink) and not sink.include_sdc_metadata_properties:
+                self._shortcuts[stream] = sink
+
+    def _process_record_message(self, message_dict: dict[str, Any]) -> None:
+        """Do as the SDK does, without asking it about each record what the SCHEMA has decided."""
+        sink = self._shortcuts.get(message_dict.get("stream", ""))
+        if sink is None or "record" not in message_dict:
+            super()._process_record_message(message_dict)
+            return
+        record = message_dict["record"]
+        sink._remove_sdc_metadata_from_record(record)
+        sink._singer_validate_message(record)
+        sink.tally_record_read()
+        sink.process_record(record, {})
+        sink.record_counter_metric.increment()
+        if sink.is_full:
+            self.drain_one(sink)
+        self._handle_max_record_age()
+
     def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
         self._check_stream(message_dict)
+        self._recalling.catch_up()
         for stream_map in self.mapper.stream_maps[message_dict["stream"]]:
             sink = self.get_sink(stream_map.stream_alias)
             if isinstance(sink, BulkSink):
@@ -450,6 +493,7 @@ class DeliveryTarget(PlainErrors, Target):
 
     def _finish(self) -> None:
         try:
+            self._recalling.catch_up()
             self._flush()
             super().process_endofpipe()
         finally:

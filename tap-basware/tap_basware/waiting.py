@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from singer_delivery.live import configured
-from singer_delivery.tap import WholeLines
+from singer_delivery.writer import WholeLines
 
 from tap_basware.resources import BY_STATUS
 from tap_basware.settings import INBOX_SETTING

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from singer_delivery.writer import WholeLines
 from singer_sdk.helpers.conform import TypeConformanceLevel
-from singer_sdk.singerlib import RecordMessage
+from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.streams import Stream
 
 from tap_d365fo.bookmark import Bookmark, Position, moment, read_from
@@ -114,25 +115,54 @@ class D365Stream(Stream):
     def _is_selected(self, name: str) -> bool:
         return name in self.effective_schema["properties"] and self.mask["properties", name]
 
-    def _generate_record_messages(self, record: Row) -> Iterator[RecordMessage]:  # type: ignore[override]
-        """Write a record as the SDK does, without its look at every field of the schema.
+    def _sync_records(
+        self, context: Mapping[str, Any] | None = None, *, write_messages: bool = True
+    ) -> Generator[Row, Any, Any]:
+        """Write the records as the SDK does, without its look at every field of the schema.
 
-        With hundreds of fields that look takes most of the time of a run.
+        That look takes most of the time of a run. Our streams have neither partitions nor children.
         """
-        if self._spare is None:
-            yield from super()._generate_record_messages(record)
+        writer = self._tap.message_writer
+        if not self._is_plain or not write_messages or not isinstance(writer, WholeLines):
+            yield from super()._sync_records(context, write_messages=write_messages)
             return
-        for name in self._spare:
-            record.pop(name, None)
-        for stream_map in self.stream_maps:
-            mapped = stream_map.transform(record)
-            if mapped is not None:
-                yield RecordMessage(
-                    stream=stream_map.stream_alias,
-                    record=mapped,
-                    version=self._stream_version,
-                    time_extracted=datetime.now(UTC),
-                )
+        spare = self._spare or ()
+        with self.get_record_counter() as counter, self.get_sync_timer():
+            for number, record in enumerate(self.get_records(context)):
+                self._check_max_record_limit(current_record_index=number)
+                for name in spare:
+                    record.pop(name, None)
+                writer.write_record(self._message(record))
+                self.state_manager.is_flushed = False
+                if (number + 1) % self.STATE_MSG_FREQUENCY == 0:
+                    self._write_state_message()
+                counter.increment()
+                yield record
+        self._finalize_state(self.stream_state)
+        self._write_state_message()
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether records go out as they are, but for properties that are not selected."""
+        maps = self.stream_maps
+        return (
+            self.selected
+            and self._spare is not None
+            and len(maps) == 1
+            and type(maps[0]) is SameRecordTransform
+            and not maps[0].flattening_enabled
+        )
+
+    def _message(self, record: Row) -> dict[str, Any]:
+        message = {
+            "type": "RECORD",
+            "stream": self.name,
+            "record": record,
+            "time_extracted": datetime.now(UTC),
+        }
+        if self._stream_version is not None:
+            message["version"] = self._stream_version
+        return message
 
     def _begin_version(self) -> None:
         """Give the records that follow a new version."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from ap_mapping import MappingHole
+from singer_delivery.code_digest import code_digest
 from singer_delivery.document import Document, fingerprint
 from singer_delivery.errors import BadInput, Rejected, SetupError
 from singer_delivery.sink import BulkSink
@@ -20,6 +22,7 @@ from target_basware.masters import (
     external_code,
     label,
 )
+from target_basware.masters.validity import today
 from target_basware.resources import LISTS, RESOURCES, Resource, named, resource
 
 if TYPE_CHECKING:
@@ -46,6 +49,8 @@ RESOURCE_OF: Mapping[str, str] = {
 }
 DIMENSION_VALUES = "dimension_values"
 LONGEST_LABEL = 120
+#: Packages whose code decides what a record becomes.
+DECIDING = ("target_basware", "ap_mapping", "singer_delivery")
 
 
 class MasterSink(BulkSink):
@@ -61,9 +66,27 @@ class MasterSink(BulkSink):
             self.original_schema.get("properties") or {},
             self.config.get("stream_resources") or {},
         )
+        self._marked_on: date | None = None
+        self._mark = ""
         if self._resource is None:
             # Now rather than at the first record: nothing can be done without the mapping.
             _ = target.mapping
+
+    @property
+    def mark(self) -> str:
+        """Return a digest of the code, the mapping, the settings and the day that decide."""
+        day = today()
+        if self._marked_on != day:
+            self._marked_on, self._mark = day, self._mark_of(day)
+        return self._mark
+
+    def _mark_of(self, day: date) -> str:
+        code = code_digest(*DECIDING)
+        if not code:
+            return ""
+        mapping = "" if self._resource else self.target.mapping.fingerprint
+        keys = list(self.key_properties)
+        return fingerprint([code, mapping, self.stream_name, self._resource, keys, day])
 
     def documents(self, record: Record) -> Iterator[tuple[str, Document]]:
         """Yield what a record says to each API.

@@ -22,6 +22,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from singer_delivery import writer
 from sqlalchemy.engine.default import DefaultDialect
 
 #: Asks the server of the harness to kill the sender of a request: `ON_ITS_WAY` or `UNANSWERED`,
@@ -85,7 +86,12 @@ def read_events(log: Path) -> list[str]:
 
 
 def install(counter: Counter) -> None:
-    """Let all events of this process pass by the counter."""
+    """Let all events of this process pass by the counter.
+
+    A tap writes each record by itself, so that each is an event: to die while some wait to be
+    written together is to die before the first of them.
+    """
+    writer.LINGER = 0.0
     _watch_commits(counter)
     _watch_exchanges(counter)
     sys.stdout = _watched_stdout(counter)

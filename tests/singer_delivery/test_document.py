@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from singer_delivery import document
 from singer_delivery.document import fingerprint
 
 finite = st.decimals(allow_nan=False, allow_infinity=False)
@@ -41,6 +42,12 @@ def same(one: Any, other: Any) -> bool:
 @given(values)
 def test_key_order_does_not_matter(value: Any) -> None:
     assert fingerprint(value) == fingerprint(shuffled(value))
+
+
+@given(values | st.text(st.characters(codec="utf-8")))
+def test_the_quick_text_is_the_one_that_was_always_hashed(value: Any) -> None:
+    canonical = document._canonical(value)
+    assert document._SORTED.encode(canonical) == document._spelled_out(canonical)
 
 
 @given(values, values)

@@ -73,7 +73,9 @@ def test_it_says_so_again_and_again_and_ends(caplog: pytest.LogCaptureFixture) -
 
 
 @pytest.fixture
-def machine_log(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+def machine_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> Iterator[io.StringIO]:
     """A log as Meltano sets it up, at its handler's end."""
     factory = logging.getLogRecordFactory()
     install()
@@ -82,6 +84,8 @@ def machine_log(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     handler.setFormatter(StructuredFormatter())
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", [handler])
+    # pytest has one of its own there, for all tests; it must not write JSON for good.
+    monkeypatch.setattr(caplog.handler, "formatter", caplog.handler.formatter)
     yield said
     logging.setLogRecordFactory(factory)
 

@@ -17,7 +17,7 @@ from singer_delivery.bulk.book import Book
 from singer_delivery.bulk.confirming import Confirming
 from singer_delivery.bulk.courier import BulkCourier
 from singer_delivery.bulk.crew import Crew
-from singer_delivery.bulk.intake import NAMED, Intake
+from singer_delivery.bulk.intake import NAMED, Intake, Whole
 from singer_delivery.bulk.loading import Loading
 from singer_delivery.bulk.options import BulkOptions
 from singer_delivery.bulk.sending import STOPPED, Sending, Shipment
@@ -87,15 +87,16 @@ class BulkDelivery:
 
     # What comes in
 
-    def take(self, stream: str, document: Document) -> None:
+    def take(self, stream: str, document: Document, whole: Whole | None = None) -> None:
         """Take a document of a resource; one that the target has already is only counted.
 
-        A later document of the same key takes the place of an earlier one. Raises BadInput for a
-        key that cannot be stored.
+        A later document of the same key takes the place of an earlier one. `whole`: the document is
+        an outline, without payload, label and detail, and this returns all of it, if the target
+        has to have it. Raises BadInput for a key that cannot be stored.
         """
         self.begin(stream)
         self.met(document.source)
-        self._intake.keep(stream, document)
+        self._intake.keep(stream, document, whole=whole)
 
     def reject(self, stream: str, document: Document, reason: str) -> None:
         """Settle a record that cannot be used; it has not vanished from its source, though."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from singer_delivery.bulk.book import Book
 from singer_delivery.bulk.spool import Spool
 from singer_delivery.document import TAKEN, Document, Entry, Outcome, Status
 from singer_delivery.errors import BadInput
+from singer_delivery.ledger import Standing
 from singer_delivery.schema import KEY_LENGTH, storable
 
 #: Documents that are looked up in the ledger at a time.
@@ -20,6 +22,9 @@ NAMED = 10
 DONE = TAKEN | {Status.SKIPPED}
 
 Known = Mapping[str, Entry]
+Whole: TypeAlias = Callable[[], Document]
+#: A document, and why it cannot be used, if it cannot.
+Came: TypeAlias = tuple[Document, str]
 
 
 @dataclass
@@ -36,34 +41,42 @@ class Intake:
     waiting: set[str] = field(default_factory=set)
     still_rejected: Counter[str] = field(default_factory=Counter)
     stuck: dict[str, list[str]] = field(default_factory=dict)
-    _fresh: dict[str, dict[str, tuple[Document, str]]] = field(default_factory=dict)
+    _fresh: dict[str, dict[str, Came]] = field(default_factory=dict)
+    _whole: dict[tuple[str, str], Whole] = field(default_factory=dict)
     _count: int = 0
 
-    def keep(self, stream: str, document: Document, reason: str = "") -> None:
-        """Take a document, or its rejection; the later one of a key counts. Raises BadInput."""
-        if not storable(document.key, KEY_LENGTH):
-            msg = f"a record of {stream} has a key that cannot be stored"
-            raise BadInput(msg)
-        parts = (document.natural_key, document.version, document.remote_key, document.scope)
-        if not all(storable(part) for part in parts):
-            reason = reason or "its number, version or scope holds characters that cannot be stored"
-            plain = replace(document, natural_key="", version="", remote_key="", scope="")
-            document = replace(plain, label="")
+    def keep(
+        self, stream: str, document: Document, reason: str = "", whole: Whole | None = None
+    ) -> None:
+        """Take a document, or its rejection; the later one of a key counts. Raises BadInput.
+
+        `whole`: the document is an outline, and this returns all of it, should that be needed.
+        """
+        if whole is None:
+            document, reason = _storable(stream, document, reason)
         fresh = self._fresh.setdefault(stream, {})
         self._count += document.key not in fresh
         fresh[document.key] = (document, reason)
+        if whole:
+            self._whole[stream, document.key] = whole
+        elif self._whole:
+            self._whole.pop((stream, document.key), None)
         if self._count >= CHUNK:
             self.look_up()
 
     def look_up(self) -> None:
         """Sort what came since the last time."""
         fresh, self._fresh, self._count = self._fresh, {}, 0
+        outlines, self._whole = self._whole, {}
         for stream, by_key in fresh.items():
+            same = self._settled(stream, by_key, outlines)
+            self._see(stream, by_key | same)
+            if same:
+                self.book.tally[stream, Status.UNCHANGED] += len(same)
             known = self.book.ledger.lookup(stream, by_key)
-            self._see(stream, by_key)
             rejected = [(document, reason) for document, reason in by_key.values() if reason]
             offered = [document for document, reason in by_key.values() if not reason]
-            self._spool(stream, by_key, offered, known)
+            self._spool(stream, (*by_key, *same), offered, known)
             outcomes = [
                 (with_known(document, known.get(document.key)), Outcome(Status.REJECTED, reason))
                 for document, reason in rejected
@@ -71,7 +84,25 @@ class Intake:
             self.book.settle(stream, outcomes)
             self._follow(stream, offered, known)
 
-    def _see(self, stream: str, by_key: Mapping[str, tuple[Document, str]]) -> None:
+    def _settled(
+        self, stream: str, by_key: dict[str, Came], outlines: Mapping[tuple[str, str], Whole]
+    ) -> dict[str, Came]:
+        """Take out the outlines of which the ledger has everything just so, and return them.
+
+        Of the others, the whole documents take their places.
+        """
+        wholes = {key: outlines[stream, key] for key in by_key if (stream, key) in outlines}
+        standings = self.book.ledger.standings(stream, wholes) if wholes else {}
+        same = {}
+        for key, whole in wholes.items():
+            document, reason = by_key[key]
+            if _is_settled(document, standings.get(key)):
+                same[key] = by_key.pop(key)
+            else:
+                by_key[key] = (whole(), reason)
+        return same
+
+    def _see(self, stream: str, by_key: Mapping[str, Came]) -> None:
         """Note what shows that nothing of it has vanished."""
         self.spool.see(stream, by_key)
         scopes: dict[str, set[str]] = {}
@@ -127,6 +158,29 @@ class Intake:
                 kept = replace(document, version=entry.version, detail=entry.detail)
                 moved.append((kept, same))
         self.book.ledger.settle_many(stream, moved, self.book.run_id)
+
+
+def _storable(stream: str, document: Document, reason: str) -> Came:
+    """Return a document as the ledger can hold it, which may be a rejection. Raises BadInput."""
+    if not storable(document.key, KEY_LENGTH):
+        msg = f"a record of {stream} has a key that cannot be stored"
+        raise BadInput(msg)
+    parts = (document.natural_key, document.version, document.remote_key, document.scope)
+    if not all(map(storable, parts)):
+        reason = reason or "its number, version or scope holds characters that cannot be stored"
+        plain = replace(document, natural_key="", version="", remote_key="", scope="")
+        document = replace(plain, label="")
+    return document, reason
+
+
+def _is_settled(document: Document, known: Standing | None) -> bool:
+    """Tell whether the ledger has it just so: nothing is to be sent, and nothing to be noted."""
+    return (
+        known is not None
+        and known.fingerprint == document.fingerprint
+        and known.status in DONE
+        and (known.source, known.scope) == (document.source, document.scope)
+    )
 
 
 def tries(entry: Entry | None) -> int:

@@ -6,18 +6,13 @@ cheaper to find it here. No message shows a value: it might be a bank account nu
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from target_basware.masters.facts import SCALARS, Rule, entity_of, table
-
-DATE = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,7})?)?(Z|[+-]\d\d:?\d\d)?)?")
-#: Basware refuses upper case in e-mail addresses.
-EMAIL = re.compile(r"[^@\sA-Z]+@[^@\sA-Z]+")
-INT32 = (-(2**31), 2**31 - 1)
+from target_basware.masters.glance import keeps_rules
+from target_basware.masters.patterns import EMAIL, INT32, is_date
 
 
 def check_entity(resource: str, content: Mapping[str, Any]) -> list[str]:
@@ -26,7 +21,8 @@ def check_entity(resource: str, content: Mapping[str, Any]) -> list[str]:
     `resource` is one of the APIs ("vendors", "lists/ACC_LIST_1"); raises KeyError for another.
     Optional fields may be null. Unknown properties are reported too.
     """
-    problems = list(_entity(entity_of(resource), content, ""))
+    entity = entity_of(resource)
+    problems = [] if keeps_rules(entity, content) else list(_entity(entity, content, ""))
     if not problems:
         problems += _quantities(resource, content)
         problems += _bank_accounts(resource, content)
@@ -76,7 +72,7 @@ def _scalar(rule: Rule, value: Any) -> str:
         case "boolean":
             problem = "" if isinstance(value, bool) else "is neither true nor false"
         case "date-time":
-            problem = "" if _is_date(value) else "is no date like 2026-01-31T00:00:00Z"
+            problem = "" if is_date(value) else "is no date like 2026-01-31T00:00:00Z"
         case _:
             problem = _number(rule, value)
     if not problem and rule.values and str(value) not in rule.values:
@@ -112,16 +108,6 @@ def _number(rule: Rule, value: Any) -> str:
     if low is not None and high is not None and not low <= number <= high:
         return f"is not between {low} and {high}"
     return ""
-
-
-def _is_date(value: Any) -> bool:
-    if not isinstance(value, str) or not DATE.fullmatch(value):
-        return False
-    try:
-        datetime.fromisoformat(value)
-    except ValueError:
-        return False
-    return True
 
 
 def _quantities(resource: str, content: Mapping[str, Any]) -> Iterator[str]:

@@ -43,6 +43,8 @@ class Row:
     def text(self, name: str) -> str:
         """Return the trimmed text, "" when there is none; a whole number counts as text."""
         value = self._record.get(name)
+        if type(value) is str:  # nearly always
+            return value.strip()
         if value is None:
             return ""
         if isinstance(value, bool) or not isinstance(value, str | int):
