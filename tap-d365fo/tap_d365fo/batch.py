@@ -22,6 +22,7 @@ from singer_delivery.exact_json import encode_json
 MAX_OPERATIONS = 5000
 #: The server's clock, which a Retry-After date is measured against, and its correlation id.
 SHARED = ("Date", "ms-dyn-aid")
+CR, LF = b"\r\n"
 STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)? (\d{3})(?: (.*))?$")
 
 
@@ -82,18 +83,21 @@ def encode_batch(
     """Return content type and body of a $batch request; an Operation alone must be a GET."""
     outer = boundary("batch")
     encoded = []
+    content_id = 1
     for part in parts:
         if isinstance(part, Changeset):
-            encoded.append(_encode_changeset(part, boundary("changeset")))
+            encoded.append(_encode_changeset(part, boundary("changeset"), content_id))
+            content_id += len(part.operations)
         else:
             encoded.append(_encode_operation(part))
     return f"multipart/mixed; boundary={outer}", _join(outer, encoded)
 
 
-def _encode_changeset(changeset: Changeset, boundary: str) -> bytes:
+def _encode_changeset(changeset: Changeset, boundary: str, content_id: int) -> bytes:
+    """Return a changeset; its operations are numbered from `content_id` on."""
     operations = [
         _encode_operation(operation, number)
-        for number, operation in enumerate(changeset.operations, start=1)
+        for number, operation in enumerate(changeset.operations, start=content_id)
     ]
     head = f"Content-Type: multipart/mixed; boundary={boundary}\r\n\r\n"
     return head.encode() + _join(boundary, operations)
@@ -141,18 +145,34 @@ def _parts(content_type: str, body: bytes) -> Iterator[tuple[Message, bytes]]:
     if declared.get_content_maintype() != "multipart" or not boundary:
         msg = f"expected multipart/mixed with a boundary, got {content_type or 'no content type'!r}"
         raise MalformedBatch(msg)
-    delimiter = re.compile(
-        rb"(?:\A|\r?\n)--" + re.escape(boundary.encode()) + rb"(--)?[ \t]*(?=\r?\n|\Z)"
-    )
-    start: int | None = None
-    for found in delimiter.finditer(body):
-        if start is not None:
-            yield _split_headers(re.sub(rb"\A\r?\n", b"", body[start : found.start()], count=1))
-        if found[1]:
-            return
-        start = found.end()
+    for start, end in _between(body, b"--" + boundary.encode()):
+        yield _split_headers(body[start:end])
+
+
+def _between(body: bytes, delimiter: bytes) -> Iterator[tuple[int, int]]:
+    """Yield where the parts between lines with the delimiter begin and end.
+
+    The line break before a delimiter belongs to it. Raises MalformedBatch without a closing one.
+    """
+    start, at = -1, body.find(delimiter)
+    while at >= 0:
+        line_end = body.find(b"\n", at)
+        line = body[at : line_end if line_end >= 0 else len(body)].rstrip(b" \t\r")
+        closes = line == delimiter + b"--"
+        if (at == 0 or body[at - 1] == LF) and (closes or line == delimiter):
+            if start >= 0:
+                yield start, max(start, _before_line_break(body, at))
+            if closes:
+                return
+            start = line_end + 1 if line_end >= 0 else len(body)
+        at = body.find(delimiter, at + len(delimiter))
     msg = "the answer is cut off: its closing boundary is missing"
     raise MalformedBatch(msg)
+
+
+def _before_line_break(body: bytes, at: int) -> int:
+    end = at - 1 if at and body[at - 1] == LF else at
+    return end - 1 if end and body[end - 1] == CR else end
 
 
 def _split_headers(part: bytes) -> tuple[Message, bytes]:

@@ -1,0 +1,442 @@
+"""Invoices a second: `python -m bench.throughput [--invoices N] [--latency MS] ...`.
+
+target-d365fo against a server of its own process that answers look-ups and `$batch` as Dynamics
+would, holds nothing, and takes as long as it is told: a round trip, a time for each changeset on
+so many workers, and, with `--capacity`, no more requests a second than that (429). Beside it the raw
+loop, which sends the same requests on as many connections, without Singer, ledger and mapping.
+Prints invoices a second, CPU of the client, requests an invoice, and early requests: those that
+were sent before a Retry-After was over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import io
+import json
+import logging
+import math
+import multiprocessing
+import re
+import statistics
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import requests
+import simplejson
+from aiohttp import web
+from sandbox.seed.builders import accounting_document, coding_row
+from sandbox.tls import make_ca
+from singer_delivery.document import Status
+from target_d365fo.target import TargetD365FO
+
+ROOT = Path(__file__).parents[1]
+ROWS = 5
+#: What F&O sends back for a new row, roughly: all fields of it.
+HEADER_BYTES, LINE_BYTES = 3500, 2400
+BOUNDARY = re.compile(rb"Content-Type: multipart/mixed; boundary=(\S+)")
+READ = re.compile(rb"\r\nGET https?://")
+NOTHING = b'{"@odata.context":"x","value":[]}'
+
+
+@dataclass(frozen=True)
+class Pretence:
+    """How the server behaves. Seconds; `capacity` in requests a second, 0 for no limit."""
+
+    latency: float = 0.1
+    work: float = 0.0
+    workers: int = 8
+    capacity: float = 0.0
+    burst: float = 10.0
+
+
+class Server:
+    """Answers as Dynamics would that holds nothing yet."""
+
+    def __init__(self, pretence: Pretence) -> None:
+        self.pretence = pretence
+        self.requests = self.changesets = self.refused = 0
+        self._tokens, self._filled = pretence.burst, time.monotonic()
+        self._workers = asyncio.Semaphore(pretence.workers)
+
+    def app(self) -> web.Application:
+        app = web.Application(client_max_size=1 << 26)
+        app.router.add_post("/data/$batch", self.batch)
+        app.router.add_get("/data/{entity_set}", self.read)
+        app.router.add_get("/{tenant}/v2.0/.well-known/openid-configuration", self.discover)
+        app.router.add_post("/{tenant}/oauth2/v2.0/token", self.token)
+        app.router.add_get("/counts", self.counts)
+        return app
+
+    async def discover(self, request: web.Request) -> web.Response:
+        base = f"{request.url.origin()}/{request.match_info['tenant']}"
+        return web.json_response(
+            {
+                "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
+                "token_endpoint": f"{base}/oauth2/v2.0/token",
+                "issuer": base,
+            }
+        )
+
+    async def token(self, _: web.Request) -> web.Response:
+        return web.json_response(
+            {"access_token": "x" * 1500, "expires_in": 3599, "token_type": "Bearer"}
+        )
+
+    async def counts(self, _: web.Request) -> web.Response:
+        return web.json_response(
+            {
+                "requests": self.requests,
+                "changesets": self.changesets,
+                "refused": self.refused,
+                "cpu": time.process_time(),
+            }
+        )
+
+    async def read(self, _: web.Request) -> web.Response:
+        self.requests += 1
+        await asyncio.sleep(self.pretence.latency)
+        return self._throttled() or web.Response(body=NOTHING, content_type="application/json")
+
+    async def batch(self, request: web.Request) -> web.Response:
+        self.requests += 1
+        body = await request.read()
+        if refusal := self._throttled():
+            await asyncio.sleep(self.pretence.latency)
+            return refusal
+        _, *changesets = BOUNDARY.findall(b"Content-Type: multipart/mixed; boundary=x\r\n" + body)
+        parts = [_changeset(body.count(b"--" + name + b"\r\n")) for name in changesets]
+        parts += [_read_part()] * len(READ.findall(body))
+        self.changesets += len(changesets)
+        if self.pretence.work:
+            async with self._workers:
+                await asyncio.sleep(self.pretence.work * len(changesets))
+        await asyncio.sleep(self.pretence.latency)
+        answer = b"".join(b"--b\r\n" + part + b"\r\n" for part in parts) + b"--b--\r\n"
+        headers = {"Content-Type": "multipart/mixed; boundary=b", "ms-dyn-aid": str(uuid.uuid4())}
+        return web.Response(body=answer, headers=headers)
+
+    def _throttled(self) -> web.Response | None:
+        """A bucket of tokens, filled at the capacity."""
+        if not self.pretence.capacity:
+            return None
+        now = time.monotonic()
+        gained = (now - self._filled) * self.pretence.capacity
+        self._tokens, self._filled = min(self.pretence.burst, self._tokens + gained), now
+        if self._tokens >= 1:
+            self._tokens -= 1
+            return None
+        self.refused += 1
+        wait = math.ceil((1 - self._tokens) / self.pretence.capacity)
+        return web.Response(status=429, headers={"Retry-After": str(wait)})
+
+
+def _changeset(operations: int) -> bytes:
+    inner = b"".join(
+        b"--c\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n"
+        b'Content-ID: %d\r\n\r\nHTTP/1.1 201 Created\r\nETag: W/"x"\r\n'
+        b"Content-Type: application/json; odata.metadata=minimal\r\nContent-Length: %d\r\n"
+        b"OData-Version: 4.0\r\n\r\n%s\r\n" % (number, len(body), body)
+        for number, body in enumerate(_bodies(operations), start=1)
+    )
+    return b"Content-Type: multipart/mixed; boundary=c\r\n\r\n" + inner + b"--c--\r\n"
+
+
+def _bodies(operations: int) -> Iterator[bytes]:
+    for number in range(operations):
+        room = LINE_BYTES if number else HEADER_BYTES
+        yield b'{"@odata.etag":"W/x","Filler":"%s"}' % (b"x" * room)
+
+
+def _read_part() -> bytes:
+    return (
+        b"Content-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n"
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+        % (len(NOTHING), NOTHING)
+    )
+
+
+def serve(pretence: Pretence, folder: str, channel: Connection) -> None:
+    """Serve until the channel is closed; the port goes through it."""
+
+    async def run() -> None:
+        context = make_ca(Path(folder)).server_context
+        runner = web.AppRunner(Server(pretence).app(), access_log=None)
+        await runner.setup()
+        site = web.TCPSite(runner, "localhost", 0, ssl_context=context)
+        await site.start()
+        channel.send(runner.addresses[0][1])
+        await asyncio.get_running_loop().run_in_executor(None, channel.poll, None)
+        await runner.cleanup()
+
+    asyncio.run(run())
+
+
+@dataclass(frozen=True)
+class Remote:
+    """The server, as the client sees it."""
+
+    url: str
+    ca_file: str
+
+    def counts(self) -> dict[str, float]:
+        return dict(requests.get(f"{self.url}/counts", verify=self.ca_file, timeout=10).json())
+
+
+@contextmanager
+def serving(pretence: Pretence) -> Iterator[Remote]:
+    """Give a server in a process of its own."""
+    ours, theirs = multiprocessing.Pipe()
+    with tempfile.TemporaryDirectory() as folder:
+        process = multiprocessing.Process(target=serve, args=(pretence, folder, theirs))
+        process.start()
+        try:
+            port = ours.recv()
+            yield Remote(f"https://localhost:{port}", f"{folder}/ca.pem")
+        finally:
+            ours.send("over")
+            process.join()
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one run took; `requests` counts those to Dynamics, `early` those before Retry-After."""
+
+    seconds: float
+    cpu: float
+    requests: int
+    refused: int
+    early: int
+    invoices: int
+
+    @property
+    def rate(self) -> float:
+        return self.invoices / self.seconds
+
+    def __str__(self) -> str:
+        return (
+            f"{self.rate:7.1f}/s, {self.cpu * 1000 / self.invoices:5.2f} ms CPU and "
+            f"{self.requests / self.invoices:.3f} requests an invoice"
+            + (f", {self.refused} refused, {self.early} early" if self.refused else "")
+        )
+
+
+class Watch:
+    """Notes what is sent while a server has asked to wait."""
+
+    def __init__(self) -> None:
+        self.early = 0
+        self._until = 0.0
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def watching(self) -> Iterator[Watch]:
+        real = requests.Session.send
+
+        def send(session: requests.Session, request: Any, **options: Any) -> requests.Response:
+            with self._lock:
+                self.early += "/data/" in request.url and time.monotonic() < self._until
+            answer = real(session, request, **options)
+            if wait := answer.headers.get("Retry-After"):
+                with self._lock:
+                    self._until = max(self._until, time.monotonic() + float(wait))
+            return answer
+
+        requests.Session.send = send  # type: ignore[method-assign,assignment]
+        try:
+            yield self
+        finally:
+            requests.Session.send = real  # type: ignore[method-assign]
+
+
+def measure(remote: Remote, invoices: int, work: Callable[[], None]) -> Measured:
+    """Measure one run of `work`, which delivers so many invoices."""
+    before = remote.counts()
+    watch = Watch()
+    with watch.watching():
+        cpu, start = time.process_time(), time.perf_counter()
+        work()
+        seconds, used = time.perf_counter() - start, time.process_time() - cpu
+    after = remote.counts()
+    made, refused, done = (
+        int(after[name] - before[name]) for name in ("requests", "refused", "changesets")
+    )
+    assert done == invoices, f"{done} of {invoices} invoices arrived"
+    return Measured(seconds, used, made, refused, watch.early, invoices)
+
+
+def records(invoices: int, start: int = 0) -> list[dict[str, Any]]:
+    """Return approved invoices of five coding rows."""
+    rows = [coding_row(net="20.00") for _ in range(ROWS)]
+    return [
+        accounting_document(number=f"INV-{number:06d}", rows=rows)
+        for number in range(start, start + invoices)
+    ]
+
+
+def messages(found: list[dict[str, Any]]) -> str:
+    """Return the Singer messages of them."""
+    stream = "accounting_documents"
+    told: list[Mapping[str, Any]] = [
+        {
+            "type": "SCHEMA",
+            "stream": stream,
+            "schema": {"properties": {}},
+            "key_properties": ["invoiceId"],
+        },
+        *({"type": "RECORD", "stream": stream, "record": record} for record in found),
+        {"type": "STATE", "value": {"bookmarks": {stream: {}}}},
+    ]
+    return "".join(simplejson.dumps(one, use_decimal=True, default=str) + "\n" for one in told)
+
+
+def target(remote: Remote, ledger: Path, settings: Mapping[str, Any]) -> TargetD365FO:
+    """Return the target with settings for the server."""
+    config = {
+        "base_url": remote.url,
+        "authority": remote.url,
+        "tenant_id": "11111111-2222-3333-4444-555555555555",
+        "client_id": "99999999-8888-7777-6666-555555555555",
+        "client_secret": "entra-secret",
+        "ca_file": remote.ca_file,
+        "mapping_file": str(ROOT / "mapping.yml"),
+        "ledger_url": f"sqlite:///{ledger}",
+        "default_dimension_format": "Department-BusinessUnit-Project-CostCenter",
+        "ledger_dimension_format": "MainAccount-BusinessUnit-Department-CostCenter-Project",
+        "dimension_delimiter": "-",
+        "progress_seconds": 0,
+        **settings,
+    }
+    return TargetD365FO(config=config, parse_env_config=False)
+
+
+def through_target(
+    remote: Remote, folder: Path, text: str, settings: Mapping[str, Any]
+) -> Callable[[], None]:
+    """Return the run of the target over these messages, with a new ledger."""
+
+    def run() -> None:
+        made = target(remote, folder / f"{uuid.uuid4()}.db", settings)
+        with redirect_stdout(io.StringIO()):
+            made.listen(io.StringIO(text))
+        (delivery,) = made._deliveries
+        assert set(delivery.tally) == {Status.DELIVERED}, delivery.tally
+        made.client.close()
+        made.ledger.close()
+
+    return run
+
+
+def raw_loop(
+    remote: Remote, invoices: int, together: int, connections: int, batch: int = 100
+) -> Callable[[], None]:
+    """Return the raw loop: as many look-ups a batch, and as many changesets a request."""
+    operations = [("VendorInvoiceHeaders", 430), *[("VendorInvoiceLines", 240)] * ROWS]
+
+    def post(session: requests.Session, boundary: str, body: bytes, expected: int) -> None:
+        headers = {"Content-Type": f"multipart/mixed; boundary={boundary}", "Authorization": "x"}
+        while True:
+            answer = session.post(
+                f"{remote.url}/data/$batch", data=body, headers=headers, verify=remote.ca_file
+            )
+            if answer.status_code != 429:
+                break
+            time.sleep(float(answer.headers["Retry-After"]))
+        assert answer.content.count(b"HTTP/1.1 20") == expected
+
+    def changesets(session: requests.Session, number: int) -> None:
+        outer = f"batch_{uuid.uuid4()}"
+        parts = []
+        for _ in range(number):
+            inner = f"changeset_{uuid.uuid4()}"
+            parts.append(f"--{outer}\r\nContent-Type: multipart/mixed; boundary={inner}\r\n\r\n")
+            for content_id, (name, size) in enumerate(operations, start=1):
+                row = json.dumps({"dataAreaId": "usmf", "HeaderReference": "x", "y": "z" * size})
+                parts.append(
+                    f"--{inner}\r\nContent-Type: application/http\r\n"
+                    f"Content-Transfer-Encoding: binary\r\nContent-ID: {content_id}\r\n\r\n"
+                    f"POST {remote.url}/data/{name} HTTP/1.1\r\nContent-Length: {len(row)}\r\n"
+                    f"Content-Type: application/json\r\n\r\n{row}\r\n"
+                )
+            parts.append(f"--{inner}--\r\n\r\n")
+        body = "".join([*parts, f"--{outer}--\r\n"]).encode()
+        post(session, outer, body, number * len(operations))
+
+    def look_ups(session: requests.Session, invoices_of_batch: int) -> None:
+        reads = 4 * math.ceil(invoices_of_batch / 40)
+        for some in (reads // 2, reads - reads // 2):
+            part = (
+                "--r\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary"
+                f"\r\n\r\nGET {remote.url}/data/X?$filter={'x' * 4000} HTTP/1.1\r\n\r\n\r\n"
+            )
+            post(session, "r", (part * some + "--r--\r\n").encode(), some)
+
+    def run() -> None:
+        session = requests.Session()
+        session.mount("https://", requests.adapters.HTTPAdapter(pool_maxsize=connections))
+        with ThreadPoolExecutor(connections) as pool:
+            tasks = []
+            for start in range(0, invoices, batch):
+                size = min(batch, invoices - start)
+                tasks.append(pool.submit(look_ups, session, size))
+                for some in range(0, size, together):
+                    tasks.append(pool.submit(changesets, session, min(together, size - some)))
+            for task in tasks:
+                task.result()
+        session.close()
+
+    return run
+
+
+def main() -> None:
+    """Measure in pairs and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--invoices", type=int, default=1000, metavar="N")
+    parser.add_argument("--latency", type=float, default=100.0, metavar="MS")
+    parser.add_argument("--work", type=float, default=0.0, metavar="MS", help="for each changeset")
+    parser.add_argument("--workers", type=int, default=8, help="changesets at a time on the server")
+    parser.add_argument("--capacity", type=float, default=0.0, help="requests a second, else 429")
+    parser.add_argument("--burst", type=float, default=10.0, help="requests beyond the capacity")
+    parser.add_argument("--connections", type=int, default=8)
+    parser.add_argument(
+        "--together", type=int, default=10, help="invoices a request, of the raw loop"
+    )
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=JSON", help="setting")
+    given = parser.parse_args()
+    logging.disable(logging.INFO)
+    pretence = Pretence(
+        given.latency / 1000, given.work / 1000, given.workers, given.capacity, given.burst
+    )
+    settings: dict[str, Any] = {"max_connections": given.connections}
+    settings |= {name: json.loads(value) for name, value in (s.split("=", 1) for s in given.set)}
+    print(asdict(pretence), settings)
+    text = messages(records(given.invoices))
+    ratios = []
+    with serving(pretence) as remote, tempfile.TemporaryDirectory() as folder:
+        through_target(remote, Path(folder), messages(records(20, 10**6)), settings)()
+        for _ in range(given.rounds):
+            raw = measure(
+                remote,
+                given.invoices,
+                raw_loop(remote, given.invoices, given.together, given.connections),
+            )
+            ours = measure(
+                remote, given.invoices, through_target(remote, Path(folder), text, settings)
+            )
+            ratios.append(ours.rate / raw.rate)
+            print(f"raw    {raw}\ntarget {ours}; {ratios[-1]:.2f} x raw")
+    print(f"median {statistics.median(ratios):.2f} x raw")
+
+
+if __name__ == "__main__":
+    main()
