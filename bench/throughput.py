@@ -2,8 +2,8 @@
 
 target-d365fo against a server of its own process that answers look-ups and `$batch` as Dynamics
 would, holds nothing, and takes as long as it is told: a round trip, a time for each changeset on
-so many workers, and, with `--capacity`, no more requests a second than that (429). Beside it the raw
-loop, which sends the same requests on as many connections, without Singer, ledger and mapping.
+so many workers, and, with `--capacity`, no more requests a second than that (429). Beside it the
+raw loop, which sends the same requests on as many connections, without Singer, ledger and mapping.
 Prints invoices a second, CPU of the client, requests an invoice, and early requests: those that
 were sent before a Retry-After was over.
 """
@@ -26,7 +26,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ import simplejson
 from aiohttp import web
 from sandbox.seed.builders import accounting_document, coding_row
 from sandbox.tls import make_ca
+from singer_delivery.delivery import SLICE
 from singer_delivery.document import Status
 from target_d365fo.target import TargetD365FO
 
@@ -336,65 +337,73 @@ def through_target(
     return run
 
 
-def raw_loop(
-    remote: Remote, invoices: int, together: int, connections: int, batch: int = 100
-) -> Callable[[], None]:
-    """Return the raw loop: as many look-ups a batch, and as many changesets a request."""
-    operations = [("VendorInvoiceHeaders", 430), *[("VendorInvoiceLines", 240)] * ROWS]
+OPERATIONS = [("VendorInvoiceHeaders", 430), *[("VendorInvoiceLines", 240)] * ROWS]
 
-    def post(session: requests.Session, boundary: str, body: bytes, expected: int) -> None:
+
+@dataclass(frozen=True)
+class RawLoop:
+    """The same requests: as many look-ups a slice, and as many changesets a request."""
+
+    remote: Remote
+    invoices: int
+    together: int
+    connections: int
+    session: requests.Session = field(default_factory=requests.Session)
+
+    def __call__(self) -> None:
+        adapter = requests.adapters.HTTPAdapter(pool_maxsize=self.connections)
+        self.session.mount("https://", adapter)
+        with ThreadPoolExecutor(self.connections) as pool:
+            tasks = []
+            for start in range(0, self.invoices, SLICE):
+                size = min(SLICE, self.invoices - start)
+                tasks.append(pool.submit(self._look_up, size))
+                for some in range(0, size, self.together):
+                    tasks.append(pool.submit(self._create, min(self.together, size - some)))
+            for task in tasks:
+                task.result()
+        self.session.close()
+
+    def _look_up(self, size: int) -> None:
+        """Two requests: pending and posted by number, then posted by description."""
+        chunks = math.ceil(size / 40)
+        for some in (math.ceil(2 * size / 40) + chunks, chunks):
+            part = (
+                "--r\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary"
+                f"\r\n\r\nGET {self.remote.url}/data/X?$filter={'x' * 4000} HTTP/1.1\r\n\r\n\r\n"
+            )
+            self._post("r", (part * some + "--r--\r\n").encode(), some)
+
+    def _create(self, number: int) -> None:
+        outer = f"batch_{uuid.uuid4()}"
+        changesets = "".join(self._changeset(outer) for _ in range(number))
+        self._post(outer, f"{changesets}--{outer}--\r\n".encode(), number * len(OPERATIONS))
+
+    def _changeset(self, outer: str) -> str:
+        inner = f"changeset_{uuid.uuid4()}"
+        parts = [f"--{outer}\r\nContent-Type: multipart/mixed; boundary={inner}\r\n\r\n"]
+        for content_id, (name, size) in enumerate(OPERATIONS, start=1):
+            row = json.dumps({"dataAreaId": "usmf", "HeaderReference": "x", "Text": "z" * size})
+            parts.append(
+                f"--{inner}\r\nContent-Type: application/http\r\n"
+                f"Content-Transfer-Encoding: binary\r\nContent-ID: {content_id}\r\n\r\n"
+                f"POST {self.remote.url}/data/{name} HTTP/1.1\r\nContent-Length: {len(row)}\r\n"
+                f"Content-Type: application/json\r\n\r\n{row}\r\n"
+            )
+        return "".join([*parts, f"--{inner}--\r\n\r\n"])
+
+    def _post(self, boundary: str, body: bytes, expected: int) -> None:
         headers = {"Content-Type": f"multipart/mixed; boundary={boundary}", "Authorization": "x"}
+        url = f"{self.remote.url}/data/$batch"
         while True:
-            answer = session.post(
-                f"{remote.url}/data/$batch", data=body, headers=headers, verify=remote.ca_file
+            answer = self.session.post(
+                url, data=body, headers=headers, verify=self.remote.ca_file, timeout=120
             )
             if answer.status_code != 429:
                 break
             time.sleep(float(answer.headers["Retry-After"]))
-        assert answer.content.count(b"HTTP/1.1 20") == expected
-
-    def changesets(session: requests.Session, number: int) -> None:
-        outer = f"batch_{uuid.uuid4()}"
-        parts = []
-        for _ in range(number):
-            inner = f"changeset_{uuid.uuid4()}"
-            parts.append(f"--{outer}\r\nContent-Type: multipart/mixed; boundary={inner}\r\n\r\n")
-            for content_id, (name, size) in enumerate(operations, start=1):
-                row = json.dumps({"dataAreaId": "usmf", "HeaderReference": "x", "y": "z" * size})
-                parts.append(
-                    f"--{inner}\r\nContent-Type: application/http\r\n"
-                    f"Content-Transfer-Encoding: binary\r\nContent-ID: {content_id}\r\n\r\n"
-                    f"POST {remote.url}/data/{name} HTTP/1.1\r\nContent-Length: {len(row)}\r\n"
-                    f"Content-Type: application/json\r\n\r\n{row}\r\n"
-                )
-            parts.append(f"--{inner}--\r\n\r\n")
-        body = "".join([*parts, f"--{outer}--\r\n"]).encode()
-        post(session, outer, body, number * len(operations))
-
-    def look_ups(session: requests.Session, invoices_of_batch: int) -> None:
-        reads = 4 * math.ceil(invoices_of_batch / 40)
-        for some in (reads // 2, reads - reads // 2):
-            part = (
-                "--r\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary"
-                f"\r\n\r\nGET {remote.url}/data/X?$filter={'x' * 4000} HTTP/1.1\r\n\r\n\r\n"
-            )
-            post(session, "r", (part * some + "--r--\r\n").encode(), some)
-
-    def run() -> None:
-        session = requests.Session()
-        session.mount("https://", requests.adapters.HTTPAdapter(pool_maxsize=connections))
-        with ThreadPoolExecutor(connections) as pool:
-            tasks = []
-            for start in range(0, invoices, batch):
-                size = min(batch, invoices - start)
-                tasks.append(pool.submit(look_ups, session, size))
-                for some in range(0, size, together):
-                    tasks.append(pool.submit(changesets, session, min(together, size - some)))
-            for task in tasks:
-                task.result()
-        session.close()
-
-    return run
+        done = answer.content.count(b"HTTP/1.1 20")
+        assert done == expected, f"{done} of {expected} operations were done"
 
 
 def main() -> None:
@@ -428,7 +437,7 @@ def main() -> None:
             raw = measure(
                 remote,
                 given.invoices,
-                raw_loop(remote, given.invoices, given.together, given.connections),
+                RawLoop(remote, given.invoices, given.together, given.connections),
             )
             ours = measure(
                 remote, given.invoices, through_target(remote, Path(folder), text, settings)

@@ -159,7 +159,7 @@ def fingerprint(value: Any) -> str:
 
 def _canonical(value: Any) -> Any:
     match value:
-        case bool() | None | str():
+        case str() | bool() | None:
             return value
         case int() | float() | Decimal():
             return {"number": _plain(value)}

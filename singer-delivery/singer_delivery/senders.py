@@ -224,17 +224,12 @@ class Senders:
             return ()
 
     def _next_group(self) -> Sequence[Parcel]:
-        """Return the parcels of the next request; none where nothing waits or all is halted.
-
-        The connections share what waits: near its end nobody takes more than its part.
-        """
+        """Return the parcels of the next request; none where nothing waits or all is halted."""
         if not self._waiting or self.halted:
             return ()
-        share = -(-len(self._waiting) // self.pace.connections)
-        room = min(self.pace.together, max(self.pace.least, share))
         group = [self._waiting.popleft()]
         weight = group[0].weight
-        while self._waiting and len(group) < room:
+        while self._waiting and len(group) < self.pace.together:
             following = self._waiting[0]
             weight += following.weight
             if weight > MOST_WEIGHT or following.alone or group[0].alone:

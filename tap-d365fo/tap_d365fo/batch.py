@@ -23,7 +23,29 @@ MAX_OPERATIONS = 5000
 #: The server's clock, which a Retry-After date is measured against, and its correlation id.
 SHARED = ("Date", "ms-dyn-aid")
 CR, LF = b"\r\n"
+BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)? (\d{3})(?: (.*))?$")
+
+
+class Headers(dict[str, str]):
+    """Headers under their names in lower case, looked up in any case."""
+
+    def __getitem__(self, name: str) -> str:
+        return super().__getitem__(name.lower())
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(str(name).lower())
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the value of a header, or the default."""
+        return super().get(name.lower(), default)
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+NO_HEADERS = Headers()
 
 
 class MalformedBatch(ValueError):
@@ -52,7 +74,7 @@ class PartResponse:
     """The answer to one operation, or to a whole changeset that failed."""
 
     status: int
-    headers: Mapping[str, str] = field(default_factory=CaseInsensitiveDict)
+    headers: Mapping[str, str] = field(default_factory=lambda: NO_HEADERS)
     body: bytes = b""
     content_id: str | None = None
     reason: str = ""
@@ -60,7 +82,7 @@ class PartResponse:
     def within(self, outer: requests.Response) -> PartResponse:
         """Return it with the headers that F&O sends once, for the batch as a whole."""
         shared = {name: outer.headers[name] for name in SHARED if name in outer.headers}
-        return replace(self, headers=CaseInsensitiveDict({**shared, **self.headers}))
+        return replace(self, headers=Headers({**_lower(shared), **self.headers}))
 
     def as_response(self) -> requests.Response:
         """Return it as an answer of its own, so that one error table serves both."""
@@ -137,7 +159,7 @@ def decode_batch(content_type: str, body: bytes) -> list[list[PartResponse]]:
     return groups
 
 
-def _parts(content_type: str, body: bytes) -> Iterator[tuple[Message, bytes]]:
+def _parts(content_type: str, body: bytes) -> Iterator[tuple[Headers, bytes]]:
     """Yield headers and content of each part of a multipart body."""
     declared = Message()
     declared["Content-Type"] = content_type
@@ -175,23 +197,26 @@ def _before_line_break(body: bytes, at: int) -> int:
     return end - 1 if end and body[end - 1] == CR else end
 
 
-def _split_headers(part: bytes) -> tuple[Message, bytes]:
+def _split_headers(part: bytes) -> tuple[Headers, bytes]:
     """Split at the first blank line; a part without one has no body."""
     if part.startswith((b"\n", b"\r\n")):
-        return Message(), part.lstrip(b"\r\n")
-    head, *rest = re.split(rb"\r?\n\r?\n", part, maxsplit=1)
-    headers = Message()
-    for line in head.splitlines():
-        name, colon, value = line.decode("latin-1").partition(":")
+        return NO_HEADERS, part.lstrip(b"\r\n")
+    blank = BLANK_LINE.search(part)
+    head, body = (part[: blank.start()], part[blank.end() :]) if blank else (part, b"")
+    headers = Headers()
+    for line in head.decode("latin-1").splitlines():
+        name, colon, value = line.partition(":")
         if not colon:
             msg = f"expected a header, got {line[:60]!r}"
             raise MalformedBatch(msg)
-        headers[name.strip()] = value.strip()
-    return headers, rest[0] if rest else b""
+        headers[name.strip().lower()] = value.strip()
+    return headers, body
 
 
-def _decode_part(outer: Message, content: bytes) -> PartResponse:
-    first, _, rest = content.lstrip(b"\r\n").partition(b"\n")
+def _decode_part(outer: Headers, content: bytes) -> PartResponse:
+    content = content.lstrip(b"\r\n")
+    end = content.find(b"\n")
+    first, rest = (content[:end], content[end + 1 :]) if end >= 0 else (content, b"")
     status = STATUS_LINE.match(first.rstrip(b"\r"))
     if not status:
         msg = f"expected a status line like HTTP/1.1 201 Created, got {first[:60]!r}"
@@ -199,7 +224,7 @@ def _decode_part(outer: Message, content: bytes) -> PartResponse:
     headers, body = _split_headers(rest)
     return PartResponse(
         status=int(status[1]),
-        headers=CaseInsensitiveDict(headers.items()),
+        headers=headers,
         body=_cut(body, headers.get("Content-Length")),
         content_id=headers.get("Content-ID") or outer.get("Content-ID"),
         reason=(status[2] or b"").decode("latin-1"),

@@ -27,7 +27,7 @@ class ChangesetResult:
     """What became of a changeset: the answers to its operations, or the error that stopped it.
 
     With any error but InDoubt nothing of it was written; InDoubt: only reading back can tell.
-    `exchanges` are the requests that it went in.
+    `exchanges` are the requests that it went in. The first answer has the headers of the batch.
     """
 
     responses: tuple[PartResponse, ...] = ()
@@ -141,15 +141,15 @@ class ChangesetSender:
     def _judge(
         self, changeset: Changeset, answers: list[PartResponse], outer: requests.Response
     ) -> Judgement:
-        parts = [part.within(outer) for part in answers]
-        failed = [part for part in parts if part.status >= 400]
-        if not failed and len(parts) == len(changeset.operations):
-            return Judgement(ChangesetResult(tuple(_in_order(parts))))
-        if not failed or len(failed) < len(parts):
+        failed = [part for part in answers if part.status >= 400]
+        if not failed and len(answers) == len(changeset.operations):
+            first, *others = _in_order(answers)
+            return Judgement(ChangesetResult((first.within(outer), *others)))
+        if not failed or len(failed) < len(answers):
             # Neither whole nor refused: not what a transaction can be.
-            done = f"{len(parts) - len(failed)} of {len(changeset.operations)} operations done"
+            done = f"{len(answers) - len(failed)} of {len(changeset.operations)} operations done"
             return self._in_doubt(outer, f"the answer reports {done}")
-        answer = failed[0].as_response()
+        answer = failed[0].within(outer).as_response()
         action = self.session.table.for_response("POST", answer)
         reason = f"{answer.status_code} {self.session.explain(answer)}"
         text = f"changeset to {self.session.origin}: {reason}"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from itertools import islice, zip_longest
 from typing import Any
 
@@ -61,6 +62,11 @@ class LookUp:
     select: Sequence[str] = ()
     orderby: Sequence[str] = ()
     cross_company: bool = True
+
+    @cached_property
+    def wanted(self) -> WantedKeys:
+        """The keys, to compare rows with."""
+        return WantedKeys(self.keys)
 
 
 @dataclass
@@ -221,14 +227,13 @@ class D365Client(ApiSession):
         `where` narrows further. Values compare as in `WantedKeys`; each row comes once, by its
         ETag: several requests can find it, for two keys of its own or for another's wildcard.
         """
-        wanted = WantedKeys(keys)
-        asked = LookUp(entity_set, wanted.keys, where, select, orderby, cross_company)
+        asked = LookUp(entity_set, list(keys), where, select, orderby, cross_company)
         rows = (row for url in self._look_up_urls(asked) for row in self._pages(entity_set, url))
-        yield from wanted.found(rows)
+        yield from asked.wanted.found(rows)
 
     def _look_up_urls(self, asked: LookUp) -> Iterator[str]:
         """Yield the first page of each read that a look-up takes."""
-        wanted = WantedKeys(asked.keys)
+        wanted = asked.wanted
         fields = tuple(dict.fromkeys((*asked.select, *wanted.fields))) if asked.select else ()
         company = ALL_COMPANIES if asked.cross_company else {}
         options = {"$select": fields, "$orderby": asked.orderby}
@@ -258,8 +263,7 @@ class D365Client(ApiSession):
         for (number, entity_set, url), body in zip_longest(reads, together):
             rows[number] += body if body is not None else self._pages(entity_set, url)
         return [
-            list(WantedKeys(asked.keys).found(found))
-            for asked, found in zip(look_ups, rows, strict=True)
+            list(asked.wanted.found(found)) for asked, found in zip(look_ups, rows, strict=True)
         ]
 
     def _read_together(self, urls: Sequence[str]) -> list[list[Row]]:

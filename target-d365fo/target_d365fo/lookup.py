@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import chain
 from typing import TypeVar
 
 from singer_delivery.document import Document, Entry
@@ -194,8 +195,21 @@ def _quoted(description: str) -> str:
 
 def names(description: str, document_id: str) -> bool:
     """Tell whether a description names this document, and not one whose id only contains it."""
+    if document_id.isascii() and description.isascii():
+        return _stands_in(description.lower(), document_id.lower())
     pattern = rf"(?<![\w-]){re.escape(document_id)}(?![\w-])"
     return bool(document_id) and re.search(pattern, description, re.IGNORECASE) is not None
+
+
+def _stands_in(text: str, word: str) -> bool:
+    """Tell whether ASCII text has a word as a whole: a pattern would be compiled for each."""
+    at = text.find(word) if word else -1
+    while at >= 0:
+        beside = text[max(at - 1, 0) : at] + text[at + len(word) : at + len(word) + 1]
+        if not any(letter.isalnum() or letter in "_-" for letter in beside):
+            return True
+        at = text.find(word, at + 1)
+    return False
 
 
 def names_another(description: str, key: InvoiceKey) -> bool:
@@ -227,12 +241,11 @@ class InvoiceLookup:
         are read first: what is posted in between is then seen twice, and not missed.
         """
         looks = [self._pending_look(keys, described=described)]
-        numbered = _numbered(keys, "InvoiceId")
-        if self.reads_posted and numbered:
-            looks.append(_posted_look(numbered))
+        if self.reads_posted and keys:
+            looks.append(_posted_look(_numbered(keys, "InvoiceId")))
         rows = self._shown(lambda: self._client.look_up_all(looks))
-        pending = list({one.identity: one for one in map(Pending, rows[0])}.values())
-        posted = [Posted(row) for some in rows[1:] for row in some]
+        pending = self._there({one.identity: one for one in map(Pending, rows[0])}.values())
+        posted = [Posted(row) for row in chain.from_iterable(rows[1:])]
         by_reference, by_number = _by_reference(pending), _by_number(pending)
         by_description = _by_description(pending)
         posted_by_number = _by_number(posted)
@@ -245,6 +258,10 @@ class InvoiceLookup:
             numbered = [p for natural in key.naturals for p in posted_by_number[natural]]
             found[key.document_id] = Found(tuple(unique.values()), tuple(numbered))
         return found
+
+    def _there(self, pending: Iterable[Pending]) -> list[Pending]:
+        """Return the pending invoices that count as there; a rehearsal has others."""
+        return list(pending)
 
     def others(self, key: InvoiceKey, own: Pending | None = None) -> tuple[Pending | Posted, ...]:
         """Return what is there of a document, or under its number, beside its header `own`."""
