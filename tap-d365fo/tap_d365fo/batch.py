@@ -10,7 +10,7 @@ import io
 import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from email.message import Message
 from typing import Any
 
@@ -41,8 +41,9 @@ class Headers(dict[str, str]):
         return super().get(name.lower(), default)
 
 
-def _lower(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
+def shared_headers(outer: requests.Response) -> Headers:
+    """Return those headers of a batch's answer that hold for each of its parts."""
+    return Headers({name.lower(): outer.headers[name] for name in SHARED if name in outer.headers})
 
 
 NO_HEADERS = Headers()
@@ -79,10 +80,10 @@ class PartResponse:
     content_id: str | None = None
     reason: str = ""
 
-    def within(self, outer: requests.Response) -> PartResponse:
+    def within(self, shared: Headers) -> PartResponse:
         """Return it with the headers that F&O sends once, for the batch as a whole."""
-        shared = {name: outer.headers[name] for name in SHARED if name in outer.headers}
-        return replace(self, headers=Headers({**_lower(shared), **self.headers}))
+        headers = Headers({**shared, **self.headers})
+        return PartResponse(self.status, headers, self.body, self.content_id, self.reason)
 
     def as_response(self) -> requests.Response:
         """Return it as an answer of its own, so that one error table serves both."""

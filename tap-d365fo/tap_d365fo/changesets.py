@@ -19,6 +19,7 @@ from tap_d365fo.batch import (
     PartResponse,
     decode_batch,
     encode_batch,
+    shared_headers,
 )
 
 
@@ -27,7 +28,7 @@ class ChangesetResult:
     """What became of a changeset: the answers to its operations, or the error that stopped it.
 
     With any error but InDoubt nothing of it was written; InDoubt: only reading back can tell.
-    `exchanges` are the requests that it went in. The first answer has the headers of the batch.
+    `exchanges` are the requests that it went in.
     """
 
     responses: tuple[PartResponse, ...] = ()
@@ -127,8 +128,11 @@ class ChangesetSender:
             unreadable = self._in_doubt(response, f"the answer cannot be read: {error}")
             return [unreadable] * len(changesets)
         silent = self._in_doubt(response, "the answer says nothing about this changeset")
-        answered = zip(changesets, groups, strict=False)
-        judged = [self._judge(changeset, parts, response) for changeset, parts in answered]
+        shared = shared_headers(response)
+        judged = [
+            self._judge(changeset, [part.within(shared) for part in parts], response)
+            for changeset, parts in zip(changesets, groups, strict=False)
+        ]
         return (judged + [silent] * len(changesets))[: len(changesets)]
 
     def _post(self, changesets: list[Changeset]) -> requests.Response:
@@ -143,13 +147,12 @@ class ChangesetSender:
     ) -> Judgement:
         failed = [part for part in answers if part.status >= 400]
         if not failed and len(answers) == len(changeset.operations):
-            first, *others = _in_order(answers)
-            return Judgement(ChangesetResult((first.within(outer), *others)))
+            return Judgement(ChangesetResult(tuple(_in_order(answers))))
         if not failed or len(failed) < len(answers):
             # Neither whole nor refused: not what a transaction can be.
             done = f"{len(answers) - len(failed)} of {len(changeset.operations)} operations done"
             return self._in_doubt(outer, f"the answer reports {done}")
-        answer = failed[0].within(outer).as_response()
+        answer = failed[0].as_response()
         action = self.session.table.for_response("POST", answer)
         reason = f"{answer.status_code} {self.session.explain(answer)}"
         text = f"changeset to {self.session.origin}: {reason}"

@@ -12,7 +12,14 @@ from singer_delivery.exact_json import parse_json
 from singer_delivery.http import ApiSession
 from singer_delivery.throttle import retry_after
 
-from tap_d365fo.batch import MalformedBatch, Operation, PartResponse, decode_batch, encode_batch
+from tap_d365fo.batch import (
+    MalformedBatch,
+    Operation,
+    PartResponse,
+    decode_batch,
+    encode_batch,
+    shared_headers,
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,7 @@ class ReadSender:
 
     def _wait(self, part: PartResponse, response: requests.Response) -> None:
         """Keep everybody quiet where a part says so: it is asked again."""
-        if seconds := retry_after(part.within(response).as_response()):
+        if seconds := retry_after(part.within(shared_headers(response)).as_response()):
             self.session.gate.close_for(seconds)
 
 
