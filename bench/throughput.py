@@ -1,11 +1,13 @@
 """Invoices a second: `python -m bench.throughput [--invoices N] [--latency MS] ...`.
 
-target-d365fo against a server of its own process that answers look-ups and `$batch` as Dynamics
-would, holds nothing, and takes as long as it is told: a round trip, a time for each changeset on
-so many workers, and, with `--capacity`, no more requests a second than that (429). Beside it the
-raw loop, which sends the same requests on as many connections, without Singer, ledger and mapping.
+target-d365fo against a server in a process of its own, which answers look-ups and `$batch` as
+Dynamics would, holds nothing, and takes as long as it is told: a round trip, a time for each
+changeset on so many workers, and, with `--capacity`, no more requests a second than that (429).
+`--sandbox` has the sandbox in its place, which takes as long as it does. Beside it the raw loop,
+which sends the same requests on as many connections, without Singer, ledger and mapping.
+
 Prints invoices a second, CPU of the client, requests an invoice, and early requests: those that
-were sent before a Retry-After was over.
+were sent before a Retry-After was over. The start of the process is left out.
 """
 
 from __future__ import annotations
@@ -30,17 +32,28 @@ from dataclasses import asdict, dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import requests
 import simplejson
 from aiohttp import web
+from sandbox.faults import Fault
+from sandbox.journal import RequestJournal
+from sandbox.seed import small_world
 from sandbox.seed.builders import accounting_document, coding_row
+from sandbox.server import Sandbox
 from sandbox.tls import make_ca
 from singer_delivery.delivery import SLICE
 from singer_delivery.document import Status
+from target_d365fo.accounting_document import OFFERED
+from target_d365fo.courier import InvoiceCourier, InvoiceRules
+from target_d365fo.judgement import Plan
+from target_d365fo.operations import changeset
+from target_d365fo.sources import basware_source
 from target_d365fo.target import TargetD365FO
 
 ROOT = Path(__file__).parents[1]
+Row = tuple[str, Any]
 ROWS = 5
 #: What F&O sends back for a new row, roughly: all fields of it.
 HEADER_BYTES, LINE_BYTES = 3500, 2400
@@ -75,7 +88,6 @@ class Server:
         app.router.add_get("/data/{entity_set}", self.read)
         app.router.add_get("/{tenant}/v2.0/.well-known/openid-configuration", self.discover)
         app.router.add_post("/{tenant}/oauth2/v2.0/token", self.token)
-        app.router.add_get("/counts", self.counts)
         return app
 
     async def discover(self, request: web.Request) -> web.Response:
@@ -91,16 +103,6 @@ class Server:
     async def token(self, _: web.Request) -> web.Response:
         return web.json_response(
             {"access_token": "x" * 1500, "expires_in": 3599, "token_type": "Bearer"}
-        )
-
-    async def counts(self, _: web.Request) -> web.Response:
-        return web.json_response(
-            {
-                "requests": self.requests,
-                "changesets": self.changesets,
-                "refused": self.refused,
-                "cpu": time.process_time(),
-            }
         )
 
     async def read(self, _: web.Request) -> web.Response:
@@ -167,19 +169,56 @@ def _read_part() -> bytes:
 
 
 def serve(pretence: Pretence, folder: str, channel: Connection) -> None:
-    """Serve until the channel is closed; the port goes through it."""
+    """Serve until told to end; address and certificate, then counts, go through the channel."""
 
     async def run() -> None:
-        context = make_ca(Path(folder)).server_context
-        runner = web.AppRunner(Server(pretence).app(), access_log=None)
+        authority = make_ca(Path(folder))
+        server = Server(pretence)
+        runner = web.AppRunner(server.app(), access_log=None)
         await runner.setup()
-        site = web.TCPSite(runner, "localhost", 0, ssl_context=context)
+        site = web.TCPSite(runner, "localhost", 0, ssl_context=authority.server_context)
         await site.start()
-        channel.send(runner.addresses[0][1])
-        await asyncio.get_running_loop().run_in_executor(None, channel.poll, None)
+        url = f"https://localhost:{runner.addresses[0][1]}"
+        channel.send(Where(url, url, str(authority.ca_file)))
+        while await asyncio.to_thread(channel.recv):
+            channel.send(Counts(server.requests, server.refused, server.changesets))
         await runner.cleanup()
 
     asyncio.run(run())
+
+
+def serve_sandbox(pretence: Pretence, folder: str, channel: Connection) -> None:
+    """The same with the sandbox, which holds what it is sent, and looks at every value."""
+    box = Sandbox(directory=Path(folder))
+    box.journal = RequestJournal(box.clock, max_exchanges=10**6, max_bytes=4 * 1024**3)
+    with box as sandbox:
+        sandbox.load(small_world(("usmf",)))
+        if pretence.latency:
+            fault = Fault("d365fo", "latency", seconds=pretence.latency, times=-1)
+            sandbox.faults.add(fault)
+        channel.send(Where(sandbox.d365fo_url, sandbox.entra_url, str(sandbox.ca_file)))
+        while channel.recv():
+            asked = sandbox.journal.requests("d365fo")
+            held = sum(1 for _ in sandbox.d365fo.rows("VendorInvoiceHeaders"))
+            channel.send(Counts(len(asked), sum(one.status == 429 for one in asked), held))
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where a server is reached, and which authority its certificate is from."""
+
+    url: str
+    authority: str
+    ca_file: str
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Requests to Dynamics, those of them that were refused with 429, and invoices taken."""
+
+    requests: int
+    refused: int
+    invoices: int
 
 
 @dataclass(frozen=True)
@@ -187,24 +226,31 @@ class Remote:
     """The server, as the client sees it."""
 
     url: str
+    authority: str
     ca_file: str
-
-    def counts(self) -> dict[str, float]:
-        return dict(requests.get(f"{self.url}/counts", verify=self.ca_file, timeout=10).json())
+    counts: Callable[[], Counts]
 
 
 @contextmanager
-def serving(pretence: Pretence) -> Iterator[Remote]:
+def serving(pretence: Pretence, *, sandbox: bool = False) -> Iterator[Remote]:
     """Give a server in a process of its own."""
     ours, theirs = multiprocessing.Pipe()
+
+    def counts() -> Counts:
+        ours.send("counts")
+        found: Counts = ours.recv()
+        return found
+
     with tempfile.TemporaryDirectory() as folder:
-        process = multiprocessing.Process(target=serve, args=(pretence, folder, theirs))
+        process = multiprocessing.get_context("spawn").Process(
+            target=serve_sandbox if sandbox else serve, args=(pretence, folder, theirs)
+        )
         process.start()
         try:
-            port = ours.recv()
-            yield Remote(f"https://localhost:{port}", f"{folder}/ca.pem")
+            where: Where = ours.recv()
+            yield Remote(where.url, where.authority, where.ca_file, counts)
         finally:
-            ours.send("over")
+            ours.send("")
             process.join()
 
 
@@ -268,11 +314,10 @@ def measure(remote: Remote, invoices: int, work: Callable[[], None]) -> Measured
         work()
         seconds, used = time.perf_counter() - start, time.process_time() - cpu
     after = remote.counts()
-    made, refused, done = (
-        int(after[name] - before[name]) for name in ("requests", "refused", "changesets")
-    )
+    done = after.invoices - before.invoices
     assert done == invoices, f"{done} of {invoices} invoices arrived"
-    return Measured(seconds, used, made, refused, watch.early, invoices)
+    asked, refused = after.requests - before.requests, after.refused - before.refused
+    return Measured(seconds, used, asked, refused, watch.early, invoices)
 
 
 def records(invoices: int, start: int = 0) -> list[dict[str, Any]]:
@@ -304,7 +349,7 @@ def target(remote: Remote, ledger: Path, settings: Mapping[str, Any]) -> TargetD
     """Return the target with settings for the server."""
     config = {
         "base_url": remote.url,
-        "authority": remote.url,
+        "authority": remote.authority,
         "tenant_id": "11111111-2222-3333-4444-555555555555",
         "client_id": "99999999-8888-7777-6666-555555555555",
         "client_secret": "entra-secret",
@@ -324,9 +369,11 @@ def through_target(
     remote: Remote, folder: Path, text: str, settings: Mapping[str, Any]
 ) -> Callable[[], None]:
     """Return the run of the target over these messages, with a new ledger."""
+    made = target(remote, folder / f"{uuid.uuid4()}.db", settings)
+    assert made.ledger
+    assert made.mapping
 
     def run() -> None:
-        made = target(remote, folder / f"{uuid.uuid4()}.db", settings)
         with redirect_stdout(io.StringIO()):
             made.listen(io.StringIO(text))
         (delivery,) = made._deliveries
@@ -337,17 +384,33 @@ def through_target(
     return run
 
 
-OPERATIONS = [("VendorInvoiceHeaders", 430), *[("VendorInvoiceLines", 240)] * ROWS]
+def rows_of(remote: Remote, folder: Path, found: list[dict[str, Any]]) -> list[list[Row]]:
+    """Return the rows of each invoice as they are sent, its entity set first; mapped ahead."""
+    made = target(remote, folder / "unused.db", {})
+    source = basware_source(made.mapping, OFFERED)
+    courier = InvoiceCourier(
+        made.client, source, made.dimension_formats, made.invoice_lookup, InvoiceRules()
+    )
+    documents = [courier.prepare(record) for record in found]
+    made.client.close()
+    return [
+        [(operation.url, operation.body) for operation in changeset(made.client, one, Plan())]
+        for one in documents
+    ]
 
 
 @dataclass(frozen=True)
 class RawLoop:
-    """The same requests: as many look-ups a slice, and as many changesets a request."""
+    """The same requests: as many look-ups a slice, and as many changesets a request.
+
+    `token` is a bearer token, or anything where nobody looks.
+    """
 
     remote: Remote
-    invoices: int
+    invoices: list[list[Row]]
     together: int
     connections: int
+    token: str = "x"
     session: requests.Session = field(default_factory=requests.Session)
 
     def __call__(self) -> None:
@@ -355,11 +418,12 @@ class RawLoop:
         self.session.mount("https://", adapter)
         with ThreadPoolExecutor(self.connections) as pool:
             tasks = []
-            for start in range(0, self.invoices, SLICE):
-                size = min(SLICE, self.invoices - start)
-                tasks.append(pool.submit(self._look_up, size))
-                for some in range(0, size, self.together):
-                    tasks.append(pool.submit(self._create, min(self.together, size - some)))
+            for start in range(0, len(self.invoices), SLICE):
+                some = self.invoices[start : start + SLICE]
+                tasks.append(pool.submit(self._look_up, len(some)))
+                for first in range(0, len(some), self.together):
+                    part = some[first : first + self.together]
+                    tasks.append(pool.submit(self._create, part))
             for task in tasks:
                 task.result()
         self.session.close()
@@ -367,33 +431,25 @@ class RawLoop:
     def _look_up(self, size: int) -> None:
         """Two requests: pending and posted by number, then posted by description."""
         chunks = math.ceil(size / 40)
+        text = " or ".join(f"HeaderReference eq 'BW{n:018}'" for n in range(40))
+        url = f"{self.remote.url}/data/VendorInvoiceHeaders?$filter={quote(text)}"
         for some in (math.ceil(2 * size / 40) + chunks, chunks):
             part = (
                 "--r\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary"
-                f"\r\n\r\nGET {self.remote.url}/data/X?$filter={'x' * 4000} HTTP/1.1\r\n\r\n\r\n"
+                f"\r\n\r\nGET {url} HTTP/1.1\r\n\r\n\r\n"
             )
             self._post("r", (part * some + "--r--\r\n").encode(), some)
 
-    def _create(self, number: int) -> None:
+    def _create(self, invoices: list[list[Row]]) -> None:
         outer = f"batch_{uuid.uuid4()}"
-        changesets = "".join(self._changeset(outer) for _ in range(number))
-        self._post(outer, f"{changesets}--{outer}--\r\n".encode(), number * len(OPERATIONS))
-
-    def _changeset(self, outer: str) -> str:
-        inner = f"changeset_{uuid.uuid4()}"
-        parts = [f"--{outer}\r\nContent-Type: multipart/mixed; boundary={inner}\r\n\r\n"]
-        for content_id, (name, size) in enumerate(OPERATIONS, start=1):
-            row = json.dumps({"dataAreaId": "usmf", "HeaderReference": "x", "Text": "z" * size})
-            parts.append(
-                f"--{inner}\r\nContent-Type: application/http\r\n"
-                f"Content-Transfer-Encoding: binary\r\nContent-ID: {content_id}\r\n\r\n"
-                f"POST {self.remote.url}/data/{name} HTTP/1.1\r\nContent-Length: {len(row)}\r\n"
-                f"Content-Type: application/json\r\n\r\n{row}\r\n"
-            )
-        return "".join([*parts, f"--{inner}--\r\n\r\n"])
+        changesets = "".join(_written(outer, rows) for rows in invoices)
+        self._post(outer, f"{changesets}--{outer}--\r\n".encode(), sum(map(len, invoices)))
 
     def _post(self, boundary: str, body: bytes, expected: int) -> None:
-        headers = {"Content-Type": f"multipart/mixed; boundary={boundary}", "Authorization": "x"}
+        headers = {
+            "Content-Type": f"multipart/mixed; boundary={boundary}",
+            "Authorization": self.token,
+        }
         url = f"{self.remote.url}/data/$batch"
         while True:
             answer = self.session.post(
@@ -406,6 +462,27 @@ class RawLoop:
         assert done == expected, f"{done} of {expected} operations were done"
 
 
+def _written(outer: str, rows: list[Row]) -> str:
+    inner = f"changeset_{uuid.uuid4()}"
+    parts = [f"--{outer}\r\nContent-Type: multipart/mixed; boundary={inner}\r\n\r\n"]
+    for content_id, (url, row) in enumerate(rows, start=1):
+        body = json.dumps(row, default=float)
+        parts.append(
+            f"--{inner}\r\nContent-Type: application/http\r\n"
+            f"Content-Transfer-Encoding: binary\r\nContent-ID: {content_id}\r\n\r\n"
+            f"POST {url} HTTP/1.1\r\nContent-Length: {len(body)}\r\n"
+            f"Content-Type: application/json\r\n\r\n{body}\r\n"
+        )
+    return "".join([*parts, f"--{inner}--\r\n\r\n"])
+
+
+def bearer(remote: Remote, folder: Path) -> str:
+    """Return a token as the header has it."""
+    made = target(remote, folder / "unused.db", {})
+    assert made.client.credentials
+    return made.client.credentials.header()
+
+
 def main() -> None:
     """Measure in pairs and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -415,6 +492,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=8, help="changesets at a time on the server")
     parser.add_argument("--capacity", type=float, default=0.0, help="requests a second, else 429")
     parser.add_argument("--burst", type=float, default=10.0, help="requests beyond the capacity")
+    parser.add_argument("--sandbox", action="store_true", help="the sandbox as the server")
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument(
         "--together", type=int, default=10, help="invoices a request, of the raw loop"
@@ -429,21 +507,23 @@ def main() -> None:
     settings: dict[str, Any] = {"max_connections": given.connections}
     settings |= {name: json.loads(value) for name, value in (s.split("=", 1) for s in given.set)}
     print(asdict(pretence), settings)
-    text = messages(records(given.invoices))
     ratios = []
-    with serving(pretence) as remote, tempfile.TemporaryDirectory() as folder:
-        through_target(remote, Path(folder), messages(records(20, 10**6)), settings)()
-        for _ in range(given.rounds):
-            raw = measure(
-                remote,
-                given.invoices,
-                RawLoop(remote, given.invoices, given.together, given.connections),
-            )
-            ours = measure(
-                remote, given.invoices, through_target(remote, Path(folder), text, settings)
-            )
+    count = given.invoices
+    with (
+        serving(pretence, sandbox=given.sandbox) as remote,
+        tempfile.TemporaryDirectory() as work,
+    ):
+        folder = Path(work)
+        through_target(remote, folder, messages(records(20, 10**6)), settings)()
+        token = bearer(remote, folder)
+        for number in range(given.rounds):
+            rows = rows_of(remote, folder, records(count, 2 * number * count))
+            text = messages(records(count, (2 * number + 1) * count))
+            loop = RawLoop(remote, rows, given.together, given.connections, token)
+            raw = measure(remote, count, loop)
+            ours = measure(remote, count, through_target(remote, folder, text, settings))
             ratios.append(ours.rate / raw.rate)
-            print(f"raw    {raw}\ntarget {ours}; {ratios[-1]:.2f} x raw")
+            print(f"raw    {raw}\ntarget {ours}; {ratios[-1]:.2f} x raw", flush=True)
     print(f"median {statistics.median(ratios):.2f} x raw")
 
 

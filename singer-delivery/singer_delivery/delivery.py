@@ -5,9 +5,9 @@
                         in doubt -> read the target back --+-> send again what is not there
 
 What another run has in flight is waited for, and surveyed again. A batch goes through these steps
-in slices: while one is sent, the next one is prepared and surveyed, unless both know a document
-under the same key or natural key. The ledger is written by the thread that runs the batch; only
-sending, and a survey beside it, run in others.
+in slices: while one is sent, the next one is surveyed and the one after it prepared, unless two of
+them know a document under the same key or natural key. The ledger is written by the thread that
+runs the batch; only sending, and a survey beside it, run in others.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from singer_delivery.courier import Courier, Sent
 from singer_delivery.document import OPEN, Document, Entry, Outcome, Status
@@ -39,8 +39,6 @@ from singer_delivery.pace import Pace
 from singer_delivery.payloads import SingerStream
 from singer_delivery.schema import KEY_LENGTH, storable
 from singer_delivery.senders import Parcel, Senders
-
-Answer = TypeVar("Answer")
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +82,20 @@ class DeliveryOptions:
             raise SetupError(msg)
 
 
+@dataclass(frozen=True)
+class _Survey:
+    """A wave that is looked at. `seen` holds revisions by key, `late` the outcomes of old versions.
+
+    `look` returns what the courier decides for the others, once it has looked.
+    """
+
+    wave: Sequence[Document]
+    seen: Mapping[str, int]
+    late: Mapping[str, Outcome]
+    look: Callable[[], Mapping[str, Outcome | Any]]
+    again: Container[str]
+
+
 @dataclass
 class Delivery:
     """Delivers batches of one stream; `tally` counts the outcomes of the run.
@@ -106,8 +118,8 @@ class Delivery:
     rate: float = 0.0
     # Why documents were skipped by an earlier run, by key.
     _skipped: dict[str, str] = field(default_factory=dict)
-    # Revisions of all entries that were known when the latest wave was surveyed.
-    _seen: dict[str, int] = field(default_factory=dict)
+    # The wave that is looked at, and not on its way yet.
+    _surveyed: _Survey | None = None
     # Revisions of the documents that are this run's own.
     _fences: dict[str, int] = field(default_factory=dict)
     # Keys and natural keys of the documents without an outcome, and what is to become of them.
@@ -233,6 +245,7 @@ class Delivery:
         for known in (self._fences, self._skipped, self._afoot, self._doubtful, self._contested):
             known.clear()
         offered, begun, before = iter(records), time.monotonic(), self.tally.total()
+        self._surveyed = None
         with closing(self._new_senders()) as self._senders:
             while some := list(islice(offered, SLICE)):
                 for wave in waves(self._prepare(some)):
@@ -247,7 +260,10 @@ class Delivery:
         """Have a wave sent; returns when most of what was there before is on its way."""
         self._await_same(wave)
         self._afoot.update(*map(_names, wave))
-        self._set_out(wave)
+        self._set_out()
+        self._survey(wave)
+        if self._senders.alone:
+            self._set_out()
         ahead = 0 if self._senders.alone else SLICE
         while self._senders.waiting > ahead and not self._senders.halted:
             self._take_in(self._senders.collect())
@@ -266,6 +282,7 @@ class Delivery:
         surveys: Counter[str] = Counter()
         waited = 0.0
         while True:
+            self._set_out()
             doubtful, contested = self._arrived()
             sends.update(document.key for document in doubtful)
             spent = {key for key, number in sends.items() if number >= self.options.max_sends}
@@ -276,7 +293,7 @@ class Delivery:
                 wave = [*wave, *self._not_restless(freed, surveys)]
             if not wave:
                 break
-            self._set_out(wave, again=frozenset(sends))
+            self._survey(wave, again=frozenset(sends))
         self._afoot.clear()
 
     def _arrived(self) -> tuple[list[Document], list[Document]]:
@@ -409,37 +426,75 @@ class Delivery:
                 freed.append(document)
         return freed, waited
 
-    def _survey(
-        self, wave: Sequence[Document]
-    ) -> tuple[list[tuple[Document, Any]], list[Document]]:
-        """Settle what needs no sending.
+    def _survey(self, wave: Sequence[Document], *, again: Container[str] = frozenset()) -> None:
+        """Begin to look at the target for a wave; `_set_out` goes on from there.
 
-        Returns the others with their plans, and those that other runs are at.
+        What is in `again` had its answer lost, perhaps among others': it goes by itself.
         """
-        known = self._known(wave)
+        known, seen = self._known(wave)
         wave = self._without_stuck(wave, known)
-        contested = self._busy(wave, known)
+        self._contested += (contested := self._busy(wave, known))
         wave = [document for document in wave if document not in contested]
-        if not wave:
-            return [], contested
         self._skipped |= {
             entry.key: entry.reason for entry in known.values() if entry.status is Status.SKIPPED
         }
-        decided: list[tuple[Document, Any]] = [
-            (document, late) for document in wave if (late := self._late(document, known))
-        ]
-        late_ones = {document.key for document, _ in decided}
-        wave = [document for document in wave if document.key not in late_ones]
-        surveyed = self._meanwhile(lambda: self.courier.survey(wave, known)) if wave else {}
-        decided += [(document, surveyed[document.key]) for document in wave]
-        outcomes = [(one, found) for one, found in decided if isinstance(found, Outcome)]
-        fences = {document.key: self._seen.get(document.key, 0) for document, _ in outcomes}
+        late = {document.key: late for document in wave if (late := self._late(document, known))}
+        looked_at = [document for document in wave if document.key not in late]
+        look = self._look_beside(looked_at, known) if looked_at else dict
+        self._surveyed = _Survey(wave, seen, late, look, again)
+
+    def _look_beside(
+        self, wave: Sequence[Document], known: Mapping[str, Entry]
+    ) -> Callable[[], Mapping[str, Outcome | Any]]:
+        """Have the courier look, beside what is being sent; what is returned waits for the end."""
+        if self._senders.alone or not self._senders.busy:
+            found = self.courier.survey(wave, known)
+            return lambda: found
+        errand = self._senders.errand(lambda: self.courier.survey(wave, known))
+
+        def wait() -> Mapping[str, Outcome | Any]:
+            while not errand.done():
+                self._take_in(self._senders.collect(until=errand))
+            return errand.result()
+
+        return wait
+
+    def _set_out(self) -> None:
+        """Settle what needs no sending of what is surveyed, intend the rest, and have it sent."""
+        surveyed, self._surveyed = self._surveyed, None
+        if surveyed is None:
+            return
+        judged = {**surveyed.late, **surveyed.look()}
+        pairs = [(document, judged[document.key]) for document in surveyed.wave]
+        self._settle_unsent([pair for pair in pairs if isinstance(pair[1], Outcome)], surveyed.seen)
+        pending = [pair for pair in pairs if not isinstance(pair[1], Outcome)]
+        intended = self.ledger.intend(
+            self.courier.stream,
+            [document for document, _ in pending],
+            self.run_id,
+            seen=surveyed.seen,
+        )
+        self._fences |= intended.fences
+        self._contested += [one for one, _ in pending if one.key in intended.contested]
+        self._senders.put(
+            [
+                Parcel(one, plan, self.courier.weight(one, plan), one.key in surveyed.again)
+                for one, plan in pending
+                if one.key not in intended.contested
+            ]
+        )
+
+    def _settle_unsent(
+        self, outcomes: Sequence[tuple[Document, Outcome]], seen: Mapping[str, int]
+    ) -> None:
+        """Commit what the survey found; what others have written since is contested."""
+        fences = {document.key: seen.get(document.key, 0) for document, _ in outcomes}
         overtaken = self._commit(outcomes, fences)
         for document, outcome in outcomes:
-            if document.key not in overtaken:
+            if document.key in overtaken:
+                self._contested.append(document)
+            else:
                 self._tell(document, outcome)
-        contested += [document for document, _ in outcomes if document.key in overtaken]
-        return [pair for pair in decided if not isinstance(pair[1], Outcome)], contested
 
     def _busy(self, wave: Sequence[Document], known: Mapping[str, Entry]) -> list[Document]:
         """Return what another living run has in flight: judging it now would be too early."""
@@ -448,16 +503,18 @@ class Delivery:
         busy = self.ledger.in_flight_elsewhere(self.courier.stream, wave, self.run_id)
         return [document for document in wave if document.key in busy]
 
-    def _known(self, wave: Sequence[Document]) -> dict[str, Entry]:
+    def _known(self, wave: Sequence[Document]) -> tuple[dict[str, Entry], dict[str, int]]:
+        """Return what the ledger knows of documents, and the revisions of all that is near them."""
         entries = self.ledger.neighbours(self.courier.stream, wave)
-        self._seen = {entry.key: entry.revision for entry in entries}
+        seen = {entry.key: entry.revision for entry in entries}
         by_key = {entry.key: entry for entry in entries}
         by_natural = latest_holders(entries)
-        return {
+        known = {
             document.key: entry
             for document in wave
             if (entry := by_key.get(document.key) or by_natural.get(document.natural_key))
         }
+        return known, seen
 
     def _without_stuck(
         self, wave: Sequence[Document], known: Mapping[str, Entry]
@@ -477,34 +534,6 @@ class Delivery:
             else:
                 going.append(document)
         return going
-
-    def _meanwhile(self, look: Callable[[], Answer]) -> Answer:
-        """Do something that takes time, and settle what lands in the meantime."""
-        if self._senders.alone or not self._senders.busy:
-            return look()
-        errand = self._senders.errand(look)
-        while not errand.done():
-            self._take_in(self._senders.collect(until=errand))
-        return errand.result()
-
-    def _set_out(self, wave: Sequence[Document], *, again: Container[str] = frozenset()) -> None:
-        """Survey a wave, commit what is intended, and have it sent.
-
-        What is in `again` had its answer lost among others': it goes by itself.
-        """
-        pending, contested = self._survey(wave)
-        documents = [document for document, _ in pending]
-        intended = self.ledger.intend(self.courier.stream, documents, self.run_id, seen=self._seen)
-        self._fences |= intended.fences
-        contested += [document for document in documents if document.key in intended.contested]
-        self._contested += contested
-        self._senders.put(
-            [
-                Parcel(document, plan, self.courier.weight(document, plan), document.key in again)
-                for document, plan in pending
-                if document.key not in intended.contested
-            ]
-        )
 
     def _take_in(self, landed: Sequence[tuple[Parcel, Sent]]) -> None:
         """Commit what came of documents that were sent."""
