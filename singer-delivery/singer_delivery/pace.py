@@ -10,6 +10,8 @@ from statistics import median
 WORTH_IT = 1.8
 #: Stages after which it is measured again whether as many documents in a request still pay.
 CALM = 20
+#: Answers by each connection after which one more is tried where the server has asked to wait.
+CAUTION = 16
 #: Answers that a stage takes at least, so that one odd answer does not decide.
 SAMPLE = 4
 
@@ -19,7 +21,7 @@ class Pace:
     """Connections in use, and documents in a request; callers hold a lock around it.
 
     Connections begin at two. Every answer adds one, so that they double with each round trip;
-    where the server asks to wait they are halved, and come back one by one.
+    where the server asks to wait they are halved, and come back one by one, much later.
 
     Documents in a request begin at `least` and are doubled as long as that pays: where the round
     trip takes most of the time, twice as many take hardly longer. Where the server's work does,
@@ -55,9 +57,6 @@ class Pace:
         """Note that the server asked everybody to wait."""
         self.connections = max(1, self.connections // 2)
         self._since_throttled = 0
-        self._change(max(self.least, self.together // 2))
-        self._rising = False
-        self._settled_for = 0
 
     def lost(self) -> None:
         """Note that the answer to several documents was lost: as few as possible, for a while."""
@@ -68,7 +67,7 @@ class Pace:
     def _add_connection(self) -> None:
         if self._since_throttled is not None:
             self._since_throttled += 1
-            if self._since_throttled < self.connections:
+            if self._since_throttled < CAUTION * self.connections:
                 return
             self._since_throttled = 0
         self.connections = min(self.most_connections, self.connections + 1)

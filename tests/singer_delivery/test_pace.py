@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from singer_delivery.pace import CALM, Pace
+from singer_delivery.pace import CALM, CAUTION, Pace
 
 
 def served(pace: Pace, answers: int, seconds: Callable[[int, int], float]) -> Pace:
@@ -54,17 +54,17 @@ def test_a_server_that_becomes_slow_gets_smaller_requests_again() -> None:
     assert smallest == 1
 
 
-def test_a_server_that_asks_to_wait_gets_half_and_more_only_slowly() -> None:
+def test_a_server_that_asks_to_wait_is_asked_by_half_and_by_more_only_slowly() -> None:
     pace = served(Pace(8, 1, 10), 8 * 8, far_away)
     pace.throttled()
-    assert (pace.connections, pace.together) == (4, 5)
-    served(pace, 3, far_away)
+    assert (pace.connections, pace.together) == (4, 10)
+    served(pace, 4 * CAUTION - 1, far_away)
     assert pace.connections == 4
     served(pace, 1, far_away)
     assert pace.connections == 5
     for _ in range(9):
         pace.throttled()
-    assert (pace.connections, pace.together) == (1, 1)
+    assert (pace.connections, pace.together) == (1, 10)
 
 
 def test_after_a_lost_answer_each_goes_alone_for_a_while() -> None:
