@@ -21,7 +21,7 @@ from singer_delivery.stopping import PROCESS
 if TYPE_CHECKING:
     from singer_delivery.target import DeliveryTarget
 
-BATCH_SIZE = 500
+BATCH_SIZE = 1000
 #: Seconds that a batch should take at most, so that a STATE can follow it soon.
 BATCH_SECONDS = 10.0
 
