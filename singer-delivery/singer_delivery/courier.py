@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from singer_delivery.dispatch import Dispatch
 from singer_delivery.document import Document, Entry, Outcome
-from singer_delivery.errors import SetupError
+from singer_delivery.errors import DeliveryError, SetupError
+from singer_delivery.exchanges import Exchange
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What came of sending a document, and the requests that it took."""
+
+    result: Outcome | DeliveryError
+    exchanges: Sequence[Exchange] = ()
 
 
 class Courier(ABC):
@@ -54,6 +64,18 @@ class Courier(ABC):
 
         Raises Rejected or Refused (the document's fault), InDoubt, Unavailable or AccessDenied.
         """
+
+    def send_together(self, pairs: Sequence[tuple[Document, Any]]) -> list[Sent]:
+        """Send several documents with their plans in one request; called from several threads.
+
+        Returns what came of each, in their order: each is taken or not by itself, and whole. Only
+        for couriers whose deliveries are asked to send several (`DeliveryOptions.together`).
+        """
+        raise NotImplementedError
+
+    def weight(self, document: Document, plan: Any) -> int:  # noqa: ARG002
+        """Return how much a document makes of a request that several share."""
+        return 1
 
     def dispatch(self, document: Document, plan: Any = None) -> Dispatch:  # noqa: ARG002
         """Return what `send` would put on the wire, without asking anybody.

@@ -4,8 +4,10 @@
                                                            |                           outcomes
                         in doubt -> read the target back --+-> send again what is not there
 
-What another run has in flight is waited for, and surveyed again. The ledger is written by the
-thread that runs the batch; only `Courier.send` runs in parallel.
+What another run has in flight is waited for, and surveyed again. A batch goes through these steps
+in slices: while one is sent, the next one is surveyed and the one after it prepared, unless two of
+them know a document under the same key or natural key. The ledger is written by the thread that
+runs the batch; only sending, and a survey beside it, run in others.
 """
 
 from __future__ import annotations
@@ -14,11 +16,12 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
-from singer_delivery.courier import Courier
+from singer_delivery.courier import Courier, Sent
 from singer_delivery.document import OPEN, Document, Entry, Outcome, Status
 from singer_delivery.errors import (
     ApiError,
@@ -29,28 +32,30 @@ from singer_delivery.errors import (
     Refused,
     Rejected,
     SetupError,
-    Unavailable,
 )
-from singer_delivery.exchanges import Exchange, recorded
+from singer_delivery.exchanges import recorded
 from singer_delivery.ledger import Ledger, latest_holders
+from singer_delivery.pace import Pace
 from singer_delivery.payloads import SingerStream
 from singer_delivery.schema import KEY_LENGTH, storable
+from singer_delivery.senders import Parcel, Senders
 
 logger = logging.getLogger(__name__)
 
-#: So many documents in a row that could not be sent at all mean that the system is down.
-OUTAGE = 3
+#: Records that are surveyed together, and whose intents are committed together.
+SLICE = 100
 
 
 @dataclass(frozen=True)
 class DeliveryOptions:
     """How a batch is delivered. Times in seconds.
 
-    `max_sends` bounds how often one document is sent in a run, when reading back shows that it
-    did not arrive, and `max_lost_answers` in how many sends in a row, of any runs, its answer may
-    be lost. `read_back_wait` gives the target time to finish what was cut off. `claim_wait` is
-    how long a document that another run has in flight is waited for. With `keep_records`, the
-    ledger keeps what came in for replay.
+    `together` is the least and the most documents of a request; what is between is measured. Only
+    for couriers that can send several together. `max_sends` bounds how often one document is sent
+    in a run, when reading back shows that it did not arrive, and `max_lost_answers` in how many
+    sends in a row, of any runs, its answer may be lost. `read_back_wait` gives the target time to
+    finish what was cut off. `claim_wait` is how long a document that another run has in flight is
+    waited for. With `keep_records`, the ledger keeps what came in for replay.
     """
 
     connections: int = 8
@@ -59,6 +64,7 @@ class DeliveryOptions:
     max_lost_answers: int = 20
     claim_wait: float = 300.0
     keep_records: bool = True
+    together: tuple[int, int] = (1, 1)
 
     def __post_init__(self) -> None:
         least = min(self.connections, self.max_sends, self.max_lost_answers)
@@ -68,6 +74,26 @@ class DeliveryOptions:
                 "below 0"
             )
             raise SetupError(msg)
+        if not 1 <= self.together[0] <= self.together[1]:
+            msg = (
+                f"a request cannot have {self.together[0]} documents at least and "
+                f"{self.together[1]} at most: the least must be 1 or more, and not above the most"
+            )
+            raise SetupError(msg)
+
+
+@dataclass(frozen=True)
+class _Survey:
+    """A wave that is looked at. `seen` holds revisions by key, `late` the outcomes of old versions.
+
+    `look` returns what the courier decides for the others, once it has looked.
+    """
+
+    wave: Sequence[Document]
+    seen: Mapping[str, int]
+    late: Mapping[str, Outcome]
+    look: Callable[[], Mapping[str, Outcome | Any]]
+    again: Container[str]
 
 
 @dataclass
@@ -75,7 +101,8 @@ class Delivery:
     """Delivers batches of one stream; `tally` counts the outcomes of the run.
 
     `singer` is the SCHEMA of the records, for replay. `bad_records` are those without a key, and
-    `stuck` names what this run gave up.
+    `stuck` names what this run gave up. `rate` is how many documents a second got their outcome in
+    the latest batch, 0 before.
     """
 
     courier: Courier
@@ -88,18 +115,30 @@ class Delivery:
     tally: Counter[Status] = field(default_factory=Counter)
     bad_records: list[str] = field(default_factory=list)
     stuck: list[str] = field(default_factory=list)
-    # Why documents of the current wave were skipped by an earlier run, by key.
+    rate: float = 0.0
+    # Why documents were skipped by an earlier run, by key.
     _skipped: dict[str, str] = field(default_factory=dict)
-    # Revisions of all entries that were known when the current wave was surveyed.
-    _seen: dict[str, int] = field(default_factory=dict)
-    _flying: dict[Future[_Landed], Document] = field(default_factory=dict)
+    # The wave that is looked at, and not on its way yet.
+    _surveyed: _Survey | None = None
     # Revisions of the documents that are this run's own.
     _fences: dict[str, int] = field(default_factory=dict)
+    # Keys and natural keys of the documents without an outcome, and what is to become of them.
+    _afoot: set[str] = field(default_factory=set)
+    _doubtful: list[Document] = field(default_factory=list)
+    _contested: list[Document] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        least, most = self.options.together
+        self._pace = Pace(self.options.connections, least, most)
+        self._senders = self._new_senders()
+
+    def _new_senders(self) -> Senders:
+        return Senders(self._send, self._pace, self.stopping)
 
     @property
     def in_flight(self) -> list[str]:
         """The documents that are being sent at this moment, in words."""
-        return [str(document) for document in list(self._flying.values())]
+        return [str(document) for document in self._senders.in_flight]
 
     def settle_leftovers(self) -> None:
         """Read back what an earlier run left in doubt, before anything new is sent."""
@@ -203,14 +242,77 @@ class Delivery:
         Documents that stay in doubt or could not be sent are counted in `tally`. Raises what
         makes going on pointless: AccessDenied, Unavailable, SetupError, LedgerError.
         """
-        self._fences.clear()
-        for wave in waves(self._prepare(records)):
-            self._deliver(wave)
+        for known in (self._fences, self._skipped, self._afoot, self._doubtful, self._contested):
+            known.clear()
+        offered, begun, before = iter(records), time.monotonic(), self.tally.total()
+        self._surveyed = None
+        with closing(self._new_senders()) as self._senders:
+            while some := list(islice(offered, SLICE)):
+                for wave in waves(self._prepare(some)):
+                    self._forward(wave)
+                if self._senders.halted:
+                    break  # what is left was never begun, and is offered again
+            self._complete()
+        taken = max(time.monotonic() - begun, 0.001)
+        self.rate = (self.tally.total() - before) / taken
+
+    def _forward(self, wave: Sequence[Document]) -> None:
+        """Have a wave sent; returns when most of what was there before is on its way."""
+        self._await_same(wave)
+        self._afoot.update(*map(_names, wave))
+        self._set_out()
+        self._survey(wave)
+        if self._senders.alone:
+            self._set_out()
+        ahead = 0 if self._senders.alone else SLICE
+        while self._senders.waiting > ahead and not self._senders.halted:
+            self._take_in(self._senders.collect())
+
+    def _await_same(self, documents: Iterable[Document]) -> None:
+        """Complete what is under way where one of these is, under either key: it comes after."""
+        if any(self._afoot & names for names in map(_names, documents)):
+            self._complete()
+
+    def _complete(self) -> None:
+        """Give every document that has set out its outcome, as far as it can be had now.
+
+        Raises what makes going on pointless, after everything in flight has settled.
+        """
+        sends: Counter[str] = Counter()
+        surveys: Counter[str] = Counter()
+        waited = 0.0
+        while True:
+            self._set_out()
+            doubtful, contested = self._arrived()
+            sends.update(document.key for document in doubtful)
+            spent = {key for key, number in sends.items() if number >= self.options.max_sends}
+            wave = self._read_back(doubtful, spent)
+            if contested:
+                surveys.update(document.key for document in contested)
+                freed, waited = self._wait_for(contested, waited)
+                wave = [*wave, *self._not_restless(freed, surveys)]
+            if not wave:
+                break
+            self._survey(wave, again=frozenset(sends))
+        self._afoot.clear()
+
+    def _arrived(self) -> tuple[list[Document], list[Document]]:
+        """Wait until nothing is under way; return what is in doubt, and what others are at."""
+        while landed := self._senders.collect():
+            self._take_in(landed)
+        stopped = Outcome(Status.NOT_SENT, "the run stopped before it was sent")
+        self._settle_all([(parcel.document, stopped) for parcel in self._senders.withdraw()])
+        if fatal := self._senders.outage.fatal:
+            raise fatal
+        doubtful, contested = self._doubtful, self._contested
+        self._doubtful, self._contested = [], []
+        return doubtful, contested
 
     def _prepare(self, records: Iterable[Mapping[str, Any]]) -> list[Document]:
         latest: dict[str, Document] = {}
         rejected: dict[str, str] = {}
         for record in records:
+            self._take_in(self._senders.ready())
             try:
                 document, reason = self._read(record)
             except BadInput as problem:
@@ -221,6 +323,7 @@ class Delivery:
                 document, reason = earlier, rejected[document.key]
             latest[document.key] = document
             rejected[document.key] = reason
+        self._await_same(latest.values())
         self._receive(latest.values())
         refused = {key: reason for key, reason in rejected.items() if reason}
         if refused:
@@ -276,23 +379,6 @@ class Delivery:
             document = replace(document, record=record)
         return document, reason
 
-    def _deliver(self, wave: Sequence[Document]) -> None:
-        self._skipped.clear()
-        sends: Counter[str] = Counter()
-        surveys: Counter[str] = Counter()
-        waited = 0.0
-        while wave:
-            pending, contested = self._survey(wave)
-            doubtful, more = self._send_all(pending)
-            contested += more
-            sends.update(document.key for document in doubtful)
-            spent = {key for key, number in sends.items() if number >= self.options.max_sends}
-            wave = self._read_back(doubtful, spent)
-            if contested:
-                surveys.update(document.key for document in contested)
-                freed, waited = self._wait_for(contested, waited)
-                wave = [*wave, *self._not_restless(freed, surveys)]
-
     def _not_restless(
         self, freed: Sequence[Document], surveys: Mapping[str, int]
     ) -> list[Document]:
@@ -340,37 +426,75 @@ class Delivery:
                 freed.append(document)
         return freed, waited
 
-    def _survey(
-        self, wave: Sequence[Document]
-    ) -> tuple[list[tuple[Document, Any]], list[Document]]:
-        """Settle what needs no sending.
+    def _survey(self, wave: Sequence[Document], *, again: Container[str] = frozenset()) -> None:
+        """Begin to look at the target for a wave; `_set_out` goes on from there.
 
-        Returns the others with their plans, and those that other runs are at.
+        What is in `again` had its answer lost, perhaps among others': it goes by itself.
         """
-        known = self._known(wave)
+        known, seen = self._known(wave)
         wave = self._without_stuck(wave, known)
-        contested = self._busy(wave, known)
+        self._contested += (contested := self._busy(wave, known))
         wave = [document for document in wave if document not in contested]
-        if not wave:
-            return [], contested
         self._skipped |= {
             entry.key: entry.reason for entry in known.values() if entry.status is Status.SKIPPED
         }
-        decided: list[tuple[Document, Any]] = [
-            (document, late) for document in wave if (late := self._late(document, known))
-        ]
-        late_ones = {document.key for document, _ in decided}
-        wave = [document for document in wave if document.key not in late_ones]
-        surveyed = self.courier.survey(wave, known) if wave else {}
-        decided += [(document, surveyed[document.key]) for document in wave]
-        outcomes = [(one, found) for one, found in decided if isinstance(found, Outcome)]
-        fences = {document.key: self._seen.get(document.key, 0) for document, _ in outcomes}
+        late = {document.key: late for document in wave if (late := self._late(document, known))}
+        looked_at = [document for document in wave if document.key not in late]
+        look = self._look_beside(looked_at, known) if looked_at else dict
+        self._surveyed = _Survey(wave, seen, late, look, again)
+
+    def _look_beside(
+        self, wave: Sequence[Document], known: Mapping[str, Entry]
+    ) -> Callable[[], Mapping[str, Outcome | Any]]:
+        """Have the courier look, beside what is being sent; what is returned waits for the end."""
+        if self._senders.alone or not self._senders.busy:
+            found = self.courier.survey(wave, known)
+            return lambda: found
+        errand = self._senders.errand(lambda: self.courier.survey(wave, known))
+
+        def wait() -> Mapping[str, Outcome | Any]:
+            while not errand.done():
+                self._take_in(self._senders.collect(until=errand))
+            return errand.result()
+
+        return wait
+
+    def _set_out(self) -> None:
+        """Settle what needs no sending of what is surveyed, intend the rest, and have it sent."""
+        surveyed, self._surveyed = self._surveyed, None
+        if surveyed is None:
+            return
+        judged = {**surveyed.late, **surveyed.look()}
+        pairs = [(document, judged[document.key]) for document in surveyed.wave]
+        self._settle_unsent([pair for pair in pairs if isinstance(pair[1], Outcome)], surveyed.seen)
+        pending = [pair for pair in pairs if not isinstance(pair[1], Outcome)]
+        intended = self.ledger.intend(
+            self.courier.stream,
+            [document for document, _ in pending],
+            self.run_id,
+            seen=surveyed.seen,
+        )
+        self._fences |= intended.fences
+        self._contested += [one for one, _ in pending if one.key in intended.contested]
+        self._senders.put(
+            [
+                Parcel(one, plan, self.courier.weight(one, plan), one.key in surveyed.again)
+                for one, plan in pending
+                if one.key not in intended.contested
+            ]
+        )
+
+    def _settle_unsent(
+        self, outcomes: Sequence[tuple[Document, Outcome]], seen: Mapping[str, int]
+    ) -> None:
+        """Commit what the survey found; what others have written since is contested."""
+        fences = {document.key: seen.get(document.key, 0) for document, _ in outcomes}
         overtaken = self._commit(outcomes, fences)
         for document, outcome in outcomes:
-            if document.key not in overtaken:
+            if document.key in overtaken:
+                self._contested.append(document)
+            else:
                 self._tell(document, outcome)
-        contested += [document for document, _ in outcomes if document.key in overtaken]
-        return [pair for pair in decided if not isinstance(pair[1], Outcome)], contested
 
     def _busy(self, wave: Sequence[Document], known: Mapping[str, Entry]) -> list[Document]:
         """Return what another living run has in flight: judging it now would be too early."""
@@ -379,16 +503,18 @@ class Delivery:
         busy = self.ledger.in_flight_elsewhere(self.courier.stream, wave, self.run_id)
         return [document for document in wave if document.key in busy]
 
-    def _known(self, wave: Sequence[Document]) -> dict[str, Entry]:
+    def _known(self, wave: Sequence[Document]) -> tuple[dict[str, Entry], dict[str, int]]:
+        """Return what the ledger knows of documents, and the revisions of all that is near them."""
         entries = self.ledger.neighbours(self.courier.stream, wave)
-        self._seen = {entry.key: entry.revision for entry in entries}
+        seen = {entry.key: entry.revision for entry in entries}
         by_key = {entry.key: entry for entry in entries}
         by_natural = latest_holders(entries)
-        return {
+        known = {
             document.key: entry
             for document in wave
             if (entry := by_key.get(document.key) or by_natural.get(document.natural_key))
         }
+        return known, seen
 
     def _without_stuck(
         self, wave: Sequence[Document], known: Mapping[str, Entry]
@@ -409,78 +535,45 @@ class Delivery:
                 going.append(document)
         return going
 
-    def _send_all(
-        self, pending: Sequence[tuple[Document, Any]]
-    ) -> tuple[list[Document], list[Document]]:
-        """Send in parallel; return what is in doubt, and what other runs are at.
+    def _take_in(self, landed: Sequence[tuple[Parcel, Sent]]) -> None:
+        """Commit what came of documents that were sent."""
+        if not landed:
+            return
+        found = [(parcel.document, self._land(sent)) for parcel, sent in landed]
+        doubts = [pair for pair in found if pair[1].status is Status.IN_DOUBT]
+        self._enter_doubt(doubts)
+        self._doubtful += [document for document, _ in doubts]
+        self._settle_all([pair for pair in found if pair[1].status is not Status.IN_DOUBT])
 
-        Raises after everything in flight has settled.
-        """
-        documents = [document for document, _ in pending]
-        intended = self.ledger.intend(self.courier.stream, documents, self.run_id, seen=self._seen)
-        self._fences |= intended.fences
-        contested = [document for document in documents if document.key in intended.contested]
-        queue = (pair for pair in pending if pair[0].key not in intended.contested)
-        doubtful: list[Document] = []
-        outage = _Outage()
-        with ThreadPoolExecutor(self.options.connections) as pool:
-            flying = self._flying
-            flying.clear()
-            while True:
-                while len(flying) < self.options.connections and not self._halted(outage):
-                    following = next(queue, None)
-                    if following is None:
-                        break
-                    flying[pool.submit(self._send, *following)] = following[0]
-                if not flying:
-                    break
-                done, _ = wait(flying, return_when=FIRST_COMPLETED)
-                landed = [
-                    (flying.pop(future), self._land(future.result(), outage)) for future in done
-                ]
-                doubts = [pair for pair in landed if pair[1].status is Status.IN_DOUBT]
-                self._enter_doubt(doubts)
-                doubtful += [document for document, _ in doubts]
-                self._settle_all([pair for pair in landed if pair not in doubts])
-        stopped = Outcome(Status.NOT_SENT, "the run stopped before it was sent")
-        self._settle_all([(document, stopped) for document, _ in queue])
-        if outage.fatal:
-            raise outage.fatal
-        return doubtful, contested
-
-    def _send(self, document: Document, plan: Any) -> _Landed:
-        """Send one document and take note of its exchanges; runs in a thread of its own."""
+    def _send(self, group: Sequence[Parcel]) -> list[Sent]:
+        """Send one request and take note of its exchanges; runs in a thread of its own."""
+        if not self.ledger.in_charge:
+            return [Sent(LedgerError(OVERDUE))] * len(group)
+        if len(group) > 1:
+            return self.courier.send_together([(one.document, one.plan) for one in group])
         with recorded() as exchanges:
-            if not self.ledger.in_charge:
-                return _Landed(LedgerError(OVERDUE), ())
             try:
-                return _Landed(self.courier.send(document, plan), tuple(exchanges))
+                result: Outcome | DeliveryError = self.courier.send(
+                    group[0].document, group[0].plan
+                )
             except DeliveryError as error:
-                return _Landed(error, tuple(exchanges))
+                result = error
+        return [Sent(result, tuple(exchanges))]
 
-    def _halted(self, outage: _Outage) -> bool:
-        return outage.fatal is not None or self.stopping()
-
-    def _land(self, landed: _Landed, outage: _Outage) -> Outcome:
-        """Return what came of one send, and note whether going on makes sense."""
-        result = landed.result
-        if isinstance(result, Outcome):
-            outcome = result
-            outage.clear()
-        elif isinstance(result, Rejected | Refused):
-            outcome = Outcome(Status.REJECTED, str(result))
-            outage.clear()
-        elif isinstance(result, InDoubt):
-            outcome = Outcome(Status.IN_DOUBT, str(result))
-        else:
-            outcome = Outcome(Status.NOT_SENT, str(result))
-            if isinstance(result, Unavailable):
-                outage.count(result)
-            else:
-                # Credentials, settings, a foreign address: the same for every other document.
-                outage.fatal = result
+    def _land(self, sent: Sent) -> Outcome:
+        """Return what came of one send."""
+        result = sent.result
+        match result:
+            case Outcome():
+                outcome = result
+            case Rejected() | Refused():
+                outcome = Outcome(Status.REJECTED, str(result))
+            case InDoubt():
+                outcome = Outcome(Status.IN_DOUBT, str(result))
+            case _:
+                outcome = Outcome(Status.NOT_SENT, str(result))
         request_id = outcome.request_id or _request_id(result)
-        return replace(outcome, request_id=request_id, exchanges=landed.exchanges)
+        return replace(outcome, request_id=request_id, exchanges=sent.exchanges)
 
     def _read_back(self, doubtful: Sequence[Document], spent: Container[str]) -> list[Document]:
         """Settle what the target holds; return what it does not, to be sent again.
@@ -613,30 +706,6 @@ OVERDUE = (
 )
 
 
-@dataclass(frozen=True)
-class _Landed:
-    """What came of one send, and the requests that it took."""
-
-    result: Outcome | DeliveryError
-    exchanges: Sequence[Exchange]
-
-
-@dataclass
-class _Outage:
-    """Whether going on makes sense while sends fail."""
-
-    fatal: DeliveryError | None = None
-    in_a_row: int = 0
-
-    def count(self, error: Unavailable) -> None:
-        self.in_a_row += 1
-        if self.in_a_row >= OUTAGE:
-            self.fatal = error
-
-    def clear(self) -> None:
-        self.in_a_row = 0
-
-
 def waves(batch: Iterable[Document]) -> Iterator[list[Document]]:
     """Split a batch so that no wave holds one natural key twice, keeping the order of each key.
 
@@ -651,6 +720,12 @@ def waves(batch: Iterable[Document]) -> Iterator[list[Document]]:
             rounds.append([])
         rounds[index].append(document)
     yield from rounds
+
+
+def _names(document: Document) -> set[str]:
+    """Return what a document is known by, both kinds of key apart."""
+    natural = {f"number {document.natural_key}"} if document.natural_key else set()
+    return {f"key {document.key}", *natural}
 
 
 def _found(outcomes: Mapping[str, Outcome]) -> dict[str, Outcome]:

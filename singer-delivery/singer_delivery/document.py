@@ -184,7 +184,7 @@ def _canonical(value: Any) -> Any:
 
 def _canonical_of_any(value: Any) -> Any:
     match value:
-        case bool() | None | str():
+        case str() | bool() | None:
             return value
         case int() | float() | Decimal():
             return {"number": _plain(value)}

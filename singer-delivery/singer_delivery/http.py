@@ -39,6 +39,8 @@ from singer_delivery.tokens import Credentials
 Answer = requests.Response | requests.RequestException
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+#: Statuses whose Retry-After is for everybody.
+THROTTLED = frozenset({429, 503})
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class ApiSession:
 
     def _new_session(self) -> requests.Session:
         session = requests.Session()
-        adapter = HTTPAdapter(pool_maxsize=self.options.connections)
+        adapter = GatedAdapter(self)
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         # No cookie is kept: load-balancer affinity would pin all work to one server
@@ -180,7 +182,10 @@ class ApiSession:
             # The gate before the token, which must not grow old while it waits there.
             if not self.gate.pass_through(self.stop):
                 raise self._given_up(call, answer)
-            answer, authorization = self._send(call)
+            try:
+                answer, authorization = self._send(call)
+            except HeldBack:
+                raise self._given_up(call, answer) from None
             action = self._judge(call, answer, accept)
             if action is Action.ACCEPT and isinstance(answer, requests.Response):
                 return answer
@@ -314,6 +319,31 @@ _KINDS: Mapping[Action, type[ApiError]] = {
     Action.DENY: AccessDenied,
     Action.REFRESH_TOKEN: AccessDenied,
 }
+
+
+class HeldBack(Exception):
+    """A request that a stop has kept from being sent."""
+
+
+class GatedAdapter(HTTPAdapter):
+    """Looks at the gate once more at the last moment, and closes it at the first.
+
+    What passed it a moment ago is held back where another thread was told to wait meanwhile.
+    """
+
+    def __init__(self, session: ApiSession) -> None:
+        super().__init__(pool_maxsize=session.options.connections)
+        self._owner = session
+
+    def send(self, *arguments: Any, **options: Any) -> requests.Response:
+        """Send one request. Raises HeldBack where a stop has cut the wait short."""
+        gate = self._owner.gate
+        if not gate.pass_through(self._owner.stop):
+            raise HeldBack
+        answer = super().send(*arguments, **options)
+        if answer.status_code in THROTTLED and (seconds := retry_after(answer)):
+            gate.close_for(seconds)
+        return answer
 
 
 @dataclass(frozen=True)

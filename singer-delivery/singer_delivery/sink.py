@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk.sinks import BatchSink, RecordSink, Sink
 
 from singer_delivery.courier import Courier
-from singer_delivery.delivery import Delivery, DeliveryOptions
+from singer_delivery.delivery import SLICE, Delivery, DeliveryOptions
 from singer_delivery.document import Document
 from singer_delivery.errors import BadInput, Rejected
 from singer_delivery.payloads import SingerStream
@@ -22,7 +22,9 @@ from singer_delivery.stopping import PROCESS
 if TYPE_CHECKING:
     from singer_delivery.target import DeliveryTarget
 
-BATCH_SIZE = 100
+BATCH_SIZE = 1000
+#: Seconds that a batch should take at most, so that a STATE can follow it soon.
+BATCH_SECONDS = 10.0
 
 
 class PlainRecords(Sink):
@@ -78,6 +80,7 @@ class DeliverySink(PlainRecords, BatchSink):
                 max_lost_answers=self.config["max_lost_answers"],
                 claim_wait=self.config["claim_wait_seconds"],
                 keep_records=self.config["payload_retention_days"] > 0,
+                together=self.together,
             ),
             SingerStream(self.stream_name, self.original_schema, tuple(self.key_properties)),
             stopping=lambda: PROCESS.requested,
@@ -85,9 +88,15 @@ class DeliverySink(PlainRecords, BatchSink):
         )
 
     @property
+    def together(self) -> tuple[int, int]:
+        """The least and the most documents that go to the target system in one request."""
+        return 1, 1
+
+    @property
     def max_size(self) -> int:
-        """Records per batch."""
-        return self.batch_size_rows or BATCH_SIZE
+        """Records per batch: what is delivered in `BATCH_SECONDS`, within `batch_size_rows`."""
+        most = self.batch_size_rows or BATCH_SIZE
+        return min(most, max(SLICE, int(self.delivery.rate * BATCH_SECONDS)))
 
     def setup(self) -> None:
         """Settle what an earlier run left in doubt, before anything new is sent."""

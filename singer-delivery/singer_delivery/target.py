@@ -28,7 +28,7 @@ from singer_sdk.target_base import Target
 
 from singer_delivery.bulk import BulkCourier, BulkDelivery, BulkOptions
 from singer_delivery.bulk.recalling import Recalling
-from singer_delivery.delivery import Delivery, DeliveryOptions
+from singer_delivery.delivery import SLICE, Delivery, DeliveryOptions
 from singer_delivery.document import Status, fingerprint
 from singer_delivery.errors import BadInput, DeliveryError, LedgerError, SetupError
 from singer_delivery.exact_json import encode_json
@@ -57,7 +57,8 @@ DELIVERY_SETTINGS: tuple[th.Property[Any], ...] = (
         th.IntegerType(minimum=1),
         default=8,
         title="Connections",
-        description="How many documents are sent at the same time.",
+        description="How many requests are under way at the same time at most. A run begins with "
+        "two, adds one with every answer, and halves them when the system asks to wait (429).",
     ),
     th.Property(
         "on_reject",
@@ -137,7 +138,9 @@ DELIVERY_SETTINGS: tuple[th.Property[Any], ...] = (
         th.IntegerType(minimum=1),
         default=BATCH_SIZE,
         title="Batch size",
-        description="Records that are checked against the target system together.",
+        description="Records of a batch at most. While it is delivered they are taken through in "
+        f"slices of {SLICE}, which are looked up together; between batches, STATE can come out. "
+        "Where the target system is slow, a batch is shorter.",
     ),
     PROGRESS_SETTING,
     *HTTP_SETTINGS,

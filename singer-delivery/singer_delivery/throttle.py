@@ -71,7 +71,10 @@ class Gate:
     def close_for(self, seconds: float) -> None:
         """Keep everybody out for so many seconds from now; a longer earlier wait stands."""
         with self._lock:
-            self._open_at = max(self._open_at, self._clock() + seconds)
+            now = self._clock()
+            if now >= self._open_at:
+                _closed.append(now)
+            self._open_at = max(self._open_at, now + seconds)
 
     def pass_through(self, stop: Stop = PROCESS) -> bool:
         """Return True as soon as the gate is open; False where a stop cuts the wait short."""
@@ -85,8 +88,14 @@ class Gate:
             self._sleep(remaining)
 
 
-#: All gates of this process.
+#: All gates of this process, and the moments at which one that was open was closed.
 _gates: WeakSet[Gate] = WeakSet()
+_closed: list[float] = []
+
+
+def closings() -> int:
+    """Return how often, in this process, an open gate was closed."""
+    return len(_closed)
 
 
 def closed_for() -> float:

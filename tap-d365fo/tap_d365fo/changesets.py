@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import requests
 from singer_delivery.errors import ApiError, InDoubt, Refused
+from singer_delivery.exchanges import Exchange, listened_to
 from singer_delivery.http import ApiSession
 from singer_delivery.policy import Action
 from singer_delivery.throttle import backoff, retry_after
@@ -18,6 +19,7 @@ from tap_d365fo.batch import (
     PartResponse,
     decode_batch,
     encode_batch,
+    shared_headers,
 )
 
 
@@ -26,19 +28,35 @@ class ChangesetResult:
     """What became of a changeset: the answers to its operations, or the error that stopped it.
 
     With any error but InDoubt nothing of it was written; InDoubt: only reading back can tell.
+    `exchanges` are the requests that it went in.
     """
 
     responses: tuple[PartResponse, ...] = ()
     error: ApiError | None = None
+    exchanges: tuple[Exchange, ...] = ()
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """A result and whether to send the changeset again, after `wait` seconds (0: as we like)."""
+    """A result and whether to send the changeset again, after `wait` seconds (0: as we like).
+
+    `whole`: it is that of the request as a whole, whichever changesets were in it.
+    """
 
     result: ChangesetResult
     again: bool = False
     wait: float = 0.0
+    whole: bool = False
+
+    @property
+    def refused(self) -> bool:
+        """It was certainly not carried out, and will not be."""
+        return isinstance(self.result.error, Refused)
+
+    def after(self, exchanges: Sequence[Exchange]) -> Judgement:
+        """Return it with these exchanges before its own."""
+        taken = (*exchanges, *self.result.exchanges)
+        return replace(self, result=replace(self.result, exchanges=taken))
 
 
 @dataclass(frozen=True)
@@ -50,15 +68,20 @@ class ChangesetSender:
     def send(self, changesets: Sequence[Changeset]) -> list[ChangesetResult]:
         """Send them and return what became of each, in their order; never raises an ApiError.
 
-        A changeset that was throttled, or met an update conflict, is sent again by itself.
+        A changeset that was throttled, or met an update conflict, is sent again by itself. Where
+        several are refused as one request, which proves that none was carried out, each is sent
+        alone: the refusal may be about one of them.
         """
         results: dict[int, ChangesetResult] = {}
+        exchanges: dict[int, tuple[Exchange, ...]] = dict.fromkeys(range(len(changesets)), ())
         failures, throttled = 0, 0.0
         limits = self.session.options
         pending = list(range(len(changesets)))
         while pending:
             judged = self._once([changesets[number] for number in pending])
-            results.update(zip(pending, (judgement.result for judgement in judged), strict=True))
+            for number, judgement in zip(pending, judged, strict=True):
+                results[number] = judgement.result
+                exchanges[number] += judgement.result.exchanges
             again = [n for n, judgement in zip(pending, judged, strict=True) if judgement.again]
             wait = max(judgement.wait for judgement in judged)
             throttled += wait
@@ -68,7 +91,10 @@ class ChangesetSender:
             if again and not self._pause(wait, failures):
                 break  # the run is stopping: what was refused for now stays so
             pending = again
-        return [results[number] for number in range(len(changesets))]
+        return [
+            replace(results[number], exchanges=exchanges[number])
+            for number in range(len(changesets))
+        ]
 
     def _pause(self, wait: float, failures: int) -> bool:
         """Wait before another try; False where a stop has cut it short."""
@@ -84,18 +110,29 @@ class ChangesetSender:
                 return self._once(changesets[:half]) + self._once(changesets[half:])
             msg = f"more than {MAX_OPERATIONS} rows: F&O takes no more in one transaction"
             return [Judgement(ChangesetResult(error=Refused(msg)))]
+        with listened_to() as exchanges:
+            judged = self._asked(changesets)
+        refused = all(judgement.whole and judgement.refused for judgement in judged)
+        if refused and len(changesets) > 1:
+            judged = [self._once([changeset])[0] for changeset in changesets]
+        return [judgement.after(exchanges) for judgement in judged]
+
+    def _asked(self, changesets: list[Changeset]) -> list[Judgement]:
         try:
             response = self._post(changesets)
         except ApiError as error:
-            return [Judgement(ChangesetResult(error=error))] * len(changesets)
+            return [Judgement(ChangesetResult(error=error), whole=True)] * len(changesets)
         try:
             groups = decode_batch(response.headers.get("Content-Type", ""), response.content)
         except MalformedBatch as error:
             unreadable = self._in_doubt(response, f"the answer cannot be read: {error}")
             return [unreadable] * len(changesets)
         silent = self._in_doubt(response, "the answer says nothing about this changeset")
-        answered = zip(changesets, groups, strict=False)
-        judged = [self._judge(changeset, parts, response) for changeset, parts in answered]
+        shared = shared_headers(response)
+        judged = [
+            self._judge(changeset, [part.within(shared) for part in parts], response)
+            for changeset, parts in zip(changesets, groups, strict=False)
+        ]
         return (judged + [silent] * len(changesets))[: len(changesets)]
 
     def _post(self, changesets: list[Changeset]) -> requests.Response:
@@ -108,13 +145,12 @@ class ChangesetSender:
     def _judge(
         self, changeset: Changeset, answers: list[PartResponse], outer: requests.Response
     ) -> Judgement:
-        parts = [part.within(outer) for part in answers]
-        failed = [part for part in parts if part.status >= 400]
-        if not failed and len(parts) == len(changeset.operations):
-            return Judgement(ChangesetResult(tuple(_in_order(parts))))
-        if not failed or len(failed) < len(parts):
+        failed = [part for part in answers if part.status >= 400]
+        if not failed and len(answers) == len(changeset.operations):
+            return Judgement(ChangesetResult(tuple(_in_order(answers))))
+        if not failed or len(failed) < len(answers):
             # Neither whole nor refused: not what a transaction can be.
-            done = f"{len(parts) - len(failed)} of {len(changeset.operations)} operations done"
+            done = f"{len(answers) - len(failed)} of {len(changeset.operations)} operations done"
             return self._in_doubt(outer, f"the answer reports {done}")
         answer = failed[0].as_response()
         action = self.session.table.for_response("POST", answer)

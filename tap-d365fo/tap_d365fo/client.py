@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from itertools import islice
+from functools import cached_property
+from itertools import islice, zip_longest
 from typing import Any
 
 import requests
@@ -29,6 +30,10 @@ from tap_d365fo.errors import (
     refusal,
 )
 from tap_d365fo.lookup import WantedKeys
+from tap_d365fo.reads import ReadSender
+
+#: From so many reads on they go in one request: fewer are not worth another kind of request.
+READS_TOGETHER = 3
 
 Key = Mapping[str, Any]
 Row = dict[str, Any]
@@ -47,6 +52,23 @@ class Page:
     more: bool
 
 
+@dataclass(frozen=True)
+class LookUp:
+    """Keys whose rows are wanted, and how they are read; see `D365Client.lookup`."""
+
+    entity_set: str
+    keys: Sequence[Key]
+    where: str = ""
+    select: Sequence[str] = ()
+    orderby: Sequence[str] = ()
+    cross_company: bool = True
+
+    @cached_property
+    def wanted(self) -> WantedKeys:
+        """The keys, to compare rows with."""
+        return WantedKeys(self.keys)
+
+
 @dataclass
 class D365Client(ApiSession):
     """An F&O environment; `base_url` ends in `/data`. Safe to share between threads.
@@ -63,6 +85,7 @@ class D365Client(ApiSession):
     max_lookup_rows: int = 40
     max_url_length: int = 6000
     _clock: tuple[datetime, float] | None = field(default=None, init=False, repr=False)
+    _takes_reads_together: bool = field(default=True, init=False, repr=False)
 
     @property
     def environment(self) -> str:
@@ -204,30 +227,58 @@ class D365Client(ApiSession):
         `where` narrows further. Values compare as in `WantedKeys`; each row comes once, by its
         ETag: several requests can find it, for two keys of its own or for another's wildcard.
         """
-        wanted = WantedKeys(keys)
-        fields = tuple(dict.fromkeys((*select, *wanted.fields))) if select else ()
-        other = {"$select": fields, "$orderby": orderby, **ALL_COMPANIES, "$filter": "x"}
+        asked = LookUp(entity_set, list(keys), where, select, orderby, cross_company)
+        rows = (row for url in self._look_up_urls(asked) for row in self._pages(entity_set, url))
+        yield from asked.wanted.found(rows)
+
+    def _look_up_urls(self, asked: LookUp) -> Iterator[str]:
+        """Yield the first page of each read that a look-up takes."""
+        wanted = asked.wanted
+        fields = tuple(dict.fromkeys((*asked.select, *wanted.fields))) if asked.select else ()
+        company = ALL_COMPANIES if asked.cross_company else {}
+        options = {"$select": fields, "$orderby": asked.orderby}
+        longest = {**options, **ALL_COMPANIES, "$filter": "x"}
         filters = odata.any_of(
             wanted.keys,
-            where=where,
+            where=asked.where,
             max_rows=self.max_lookup_rows,
-            max_chars=self.max_url_length - len(self.url(entity_set, options=other)),
+            max_chars=self.max_url_length - len(self.url(asked.entity_set, options=longest)),
         )
-        seen: set[str] = set()
         for text in filters:
-            rows = self.read(
-                entity_set,
-                filter=text,
-                select=fields,
-                orderby=orderby,
-                cross_company=cross_company,
-            )
-            for row in filter(wanted.include, rows):
-                etag = row.get("@odata.etag")
-                if etag is None or etag not in seen:
-                    yield row
-                if etag is not None:
-                    seen.add(etag)
+            yield self.url(asked.entity_set, options={"$filter": text, **options, **company})
+
+    def look_up_all(self, look_ups: Sequence[LookUp]) -> list[list[Row]]:
+        """Return the rows of each of several look-ups, as `lookup` does, read in their order.
+
+        From `READS_TOGETHER` reads on they go in one `$batch`; where an environment does not take
+        that, or a part of it fails, what is left is read one by one.
+        """
+        reads = [
+            (number, asked.entity_set, url)
+            for number, asked in enumerate(look_ups)
+            for url in self._look_up_urls(asked)
+        ]
+        together = self._read_together([url for *_, url in reads])
+        rows: list[list[Row]] = [[] for _ in look_ups]
+        for (number, entity_set, url), body in zip_longest(reads, together):
+            rows[number] += body if body is not None else self._pages(entity_set, url)
+        return [
+            list(asked.wanted.found(found)) for asked, found in zip(look_ups, rows, strict=True)
+        ]
+
+    def _read_together(self, urls: Sequence[str]) -> list[list[Row]]:
+        """Return the rows of the first of these reads, as far as each is whole; perhaps of none.
+
+        What comes after one that is not has to be read again: it was to be read later.
+        """
+        if len(urls) < READS_TOGETHER or not self._takes_reads_together:
+            return []
+        try:
+            answers = ReadSender(self).send(urls)
+        except Refused:
+            self._takes_reads_together = False
+            return []
+        return answers
 
     def get_row(self, entity_set: str, key: Key, *, select: Sequence[str] = ()) -> Row | None:
         """Return the row with this key in any company, or None where there is none."""

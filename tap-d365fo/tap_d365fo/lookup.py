@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tap_d365fo.odata import comparable
@@ -26,6 +26,16 @@ class WantedKeys:
     def include(self, row: Mapping[str, Any]) -> bool:
         """Tell whether a row really has the values of one of the keys."""
         return any(_values(row, names) in known for names, known in self._by_fields.items())
+
+    def found(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[Any]:
+        """Yield those rows that have the values of one of the keys, each once, by its ETag."""
+        seen: set[str] = set()
+        for row in filter(self.include, rows):
+            etag = row.get("@odata.etag")
+            if etag is None or etag not in seen:
+                yield row
+            if etag is not None:
+                seen.add(etag)
 
 
 def _pairs(key: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:

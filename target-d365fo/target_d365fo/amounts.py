@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
 #: ISO 4217 minor units where they are not two.
-WHOLE = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
-THOUSANDTHS = "BHD IQD JOD KWD LYD OMR TND"
+_WHOLE = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
+_THOUSANDTHS = "BHD IQD JOD KWD LYD OMR TND"
+MINOR_UNITS = dict.fromkeys(_WHOLE.split(" "), 0) | dict.fromkeys(_THOUSANDTHS.split(" "), 3)
 #: JSON numbers that were binary fractions on their way carry noise such as 1160.0000000000002.
 NOISE = Decimal("0.000001")
 #: Decimals that a unit price may have before it is given per several units instead.
@@ -16,8 +17,7 @@ PRICE_DECIMALS = 6
 
 def minor_units(currency: str) -> int:
     """Return how many decimals an amount in this currency has."""
-    code = currency.upper()
-    return 0 if code in WHOLE.split() else 3 if code in THOUSANDTHS.split() else 2
+    return MINOR_UNITS.get(currency.upper(), 2)
 
 
 def in_currency(amount: Decimal, currency: str) -> Decimal:

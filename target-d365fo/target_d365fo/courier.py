@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from singer_delivery.courier import Courier
+from singer_delivery.courier import Courier, Sent
 from singer_delivery.dispatch import Dispatch
 from singer_delivery.document import Document, Entry, Outcome, Status, fingerprint
 from singer_delivery.errors import BadInput, Rejected
@@ -209,6 +209,15 @@ class InvoiceCourier(Courier):
     def send(self, document: Document, plan: Plan) -> Outcome:
         """Create the invoice as planned; see `Sender`."""
         return self._sender.send(document, plan)
+
+    def send_together(self, pairs: Sequence[tuple[Document, Plan]]) -> list[Sent]:
+        """Create several invoices with one request, a changeset each; see `Sender`."""
+        return self._sender.send_together(pairs)
+
+    def weight(self, document: Document, plan: Plan) -> int:
+        """Return how many operations the invoice takes."""
+        rows: InvoiceRows = document.payload
+        return len(plan.replaces) + 1 + len(rows.lines)
 
     def dispatch(self, document: Document, plan: Plan | None = None) -> Dispatch:
         """Return what `send` would put on the wire."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import chain
 from typing import TypeVar
 
 from singer_delivery.document import Document, Entry
 from singer_delivery.errors import Refused, SetupError
-from tap_d365fo.client import D365Client
+from tap_d365fo.client import D365Client, LookUp
 from tap_d365fo.natural_key import NaturalKey, folded, natural_key, read_natural_key
 from tap_d365fo.odata import comparable
 
@@ -176,6 +177,7 @@ class Posted:
         return f"voucher {self.voucher}{_quoted(self.description)}"
 
 
+Rows = TypeVar("Rows")
 AnInvoice = TypeVar("AnInvoice", Pending, Posted)
 
 
@@ -193,8 +195,21 @@ def _quoted(description: str) -> str:
 
 def names(description: str, document_id: str) -> bool:
     """Tell whether a description names this document, and not one whose id only contains it."""
+    if document_id.isascii() and description.isascii():
+        return _stands_in(description.lower(), document_id.lower())
     pattern = rf"(?<![\w-]){re.escape(document_id)}(?![\w-])"
     return bool(document_id) and re.search(pattern, description, re.IGNORECASE) is not None
+
+
+def _stands_in(text: str, word: str) -> bool:
+    """Tell whether ASCII text has a word as a whole: a pattern would be compiled for each."""
+    at = text.find(word) if word else -1
+    while at >= 0:
+        beside = text[max(at - 1, 0) : at] + text[at + len(word) : at + len(word) + 1]
+        if not any(letter.isalnum() or letter in "_-" for letter in beside):
+            return True
+        at = text.find(word, at + 1)
+    return False
 
 
 def names_another(description: str, key: InvoiceKey) -> bool:
@@ -216,8 +231,7 @@ class InvoiceLookup:
     def check(self) -> None:
         """Read one posted invoice, if they are read at all; raises SetupError or AccessDenied."""
         if self.reads_posted:
-            rows = self._client.read(POSTED, select=POSTED_FIELDS, top=1)
-            self._shown(rows)
+            self._shown(lambda: list(self._client.read(POSTED, select=POSTED_FIELDS, top=1)))
 
     def find(self, keys: Sequence[InvoiceKey], *, described: bool = False) -> dict[str, Found]:
         """Return, by document id, what is there under its references and its invoice numbers.
@@ -226,8 +240,12 @@ class InvoiceLookup:
         numbers the headers, nothing else tells that one was made of this document. Pending ones
         are read first: what is posted in between is then seen twice, and not missed.
         """
-        pending = self._pending(keys, described=described)
-        posted = self._posted_by_number(keys)
+        looks = [self._pending_look(keys, described=described)]
+        if self.reads_posted and keys:
+            looks.append(_posted_look(_numbered(keys, "InvoiceId")))
+        rows = self._shown(lambda: self._client.look_up_all(looks))
+        pending = self._there({one.identity: one for one in map(Pending, rows[0])}.values())
+        posted = [Posted(row) for row in chain.from_iterable(rows[1:])]
         by_reference, by_number = _by_reference(pending), _by_number(pending)
         by_description = _by_description(pending)
         posted_by_number = _by_number(posted)
@@ -241,25 +259,24 @@ class InvoiceLookup:
             found[key.document_id] = Found(tuple(unique.values()), tuple(numbered))
         return found
 
+    def _there(self, pending: Iterable[Pending]) -> list[Pending]:
+        """Return the pending invoices that count as there; a rehearsal has others."""
+        return list(pending)
+
     def others(self, key: InvoiceKey, own: Pending | None = None) -> tuple[Pending | Posted, ...]:
         """Return what is there of a document, or under its number, beside its header `own`."""
         found = self.find([key], described=True)[key.document_id]
         pending = tuple(p for p in found.pending if own is None or p.identity != own.identity)
         return (*pending, *found.posted)
 
-    def _pending(self, keys: Sequence[InvoiceKey], *, described: bool) -> list[Pending]:
+    def _pending_look(self, keys: Sequence[InvoiceKey], *, described: bool) -> LookUp:
         wanted: list[dict[str, str]] = [
             {"HeaderReference": reference} for key in keys for reference in sorted(key.references)
         ]
         if described:
             wanted += [{"InvoiceDescription": text} for key in keys for text in key.descriptions]
         wanted += _numbered(keys, "InvoiceNumber")
-        rows = self._client.lookup(HEADERS, wanted, orderby=("dataAreaId", "HeaderReference"))
-        found = [Pending(row) for row in rows]
-        return list({invoice.identity: invoice for invoice in found}.values())
-
-    def _posted_by_number(self, keys: Sequence[InvoiceKey]) -> list[Posted]:
-        return self._posted(_numbered(keys, "InvoiceId"))
+        return LookUp(HEADERS, wanted, orderby=("dataAreaId", "HeaderReference"))
 
     def posted_by_description(self, keys: Sequence[InvoiceKey]) -> dict[str, list[Posted]]:
         """Return, by document id, what was posted under a changed number.
@@ -281,16 +298,15 @@ class InvoiceLookup:
     def _posted(self, wanted: Sequence[Mapping[str, str]]) -> list[Posted]:
         if not (self.reads_posted and wanted):
             return []
-        rows = self._client.lookup(
-            POSTED, wanted, select=POSTED_FIELDS, orderby=("dataAreaId", "SourceKey")
-        )
-        return [Posted(row) for row in self._shown(rows)]
+        (rows,) = self._shown(lambda: self._client.look_up_all([_posted_look(wanted)]))
+        return [Posted(row) for row in rows]
 
-    def _shown(self, rows: Iterable[Row]) -> list[Row]:
+    def _shown(self, reading: Callable[[], Rows]) -> Rows:
+        """Return what is read; says so where posted invoices are not shown."""
         try:
-            return list(rows)
+            return reading()
         except Refused as error:
-            if error.status != 404:
+            if error.status != 404 or POSTED not in str(error):
                 raise
             msg = (
                 f"{self._client.environment} does not show posted invoices ({POSTED}): have the "
@@ -310,6 +326,10 @@ class InvoiceLookup:
         for row in rows:
             found[Pending(row).identity].append(row)
         return found
+
+
+def _posted_look(wanted: Sequence[Mapping[str, str]]) -> LookUp:
+    return LookUp(POSTED, wanted, select=POSTED_FIELDS, orderby=("dataAreaId", "SourceKey"))
 
 
 def _numbered(keys: Sequence[InvoiceKey], number: str) -> list[dict[str, str]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -22,6 +23,7 @@ LINES = "VendorInvoiceLines"
 MAX_REFERENCE = 20
 LONGEST_PREFIX = 8
 DESCRIPTION_LENGTH = 60
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def invoice_rows(
 def check_texts(row: Row, remedy: str) -> None:
     """Raise Rejected for half a surrogate pair: JSON can hold it as an escape, UTF-8 cannot."""
     for name, value in row.items():
-        if isinstance(value, str) and any("\ud800" <= c <= "\udfff" for c in value):
+        if isinstance(value, str) and not value.isascii() and SURROGATE.search(value):
             reject(f"{name} has a broken character in it, which cannot be written", remedy)
 
 

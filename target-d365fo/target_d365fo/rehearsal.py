@@ -18,7 +18,7 @@ from tap_d365fo.settings import build_client
 from target_d365fo.compare import Row
 from target_d365fo.foresight import Foresight
 from target_d365fo.judgement import Plan
-from target_d365fo.lookup import InvoiceKey, InvoiceLookup, Pending
+from target_d365fo.lookup import InvoiceLookup, Pending
 from target_d365fo.operations import NUMBER_TO_COME
 from target_d365fo.payload import InvoiceRows
 from target_d365fo.target import TargetD365FO
@@ -58,9 +58,8 @@ class PaperLookup(InvoiceLookup):
         self._deleted |= {earlier.identity for earlier in plan.replaces}
         self._created[pending.identity] = pending, rows.lines
 
-    def _pending(self, keys: Sequence[InvoiceKey], *, described: bool) -> list[Pending]:
-        there = super()._pending(keys, described=described)
-        left = [one for one in there if one.identity not in self._deleted]
+    def _there(self, pending: Iterable[Pending]) -> list[Pending]:
+        left = [one for one in pending if one.identity not in self._deleted]
         return [*left, *(pending for pending, _ in self._created.values())]
 
     def lines(self, invoices: Iterable[Pending]) -> defaultdict[tuple[str, ...], list[Row]]:

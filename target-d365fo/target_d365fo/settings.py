@@ -36,6 +36,24 @@ INVOICE_SETTINGS: tuple[th.Property[Any], ...] = (
         description="How a derived header reference starts: up to 8 capital letters or digits.",
     ),
     th.Property(
+        "max_invoices_per_request",
+        th.IntegerType(minimum=1, maximum=100),
+        default=10,
+        title="Invoices per request, at most",
+        description="How many invoices may travel in one $batch request, each in a transaction of "
+        "its own. How many do is found out by measuring: more where the round trip takes most of "
+        "the time, one where Dynamics itself does. 1: each in a request of its own. Without effect "
+        "on header_reference: number_sequence.",
+    ),
+    th.Property(
+        "min_invoices_per_request",
+        th.IntegerType(minimum=1, maximum=100),
+        default=1,
+        title="Invoices per request, at least",
+        description="Where that begins, and how far it may come down; the same number as "
+        "max_invoices_per_request leaves nothing to measure.",
+    ),
+    th.Property(
         "replace_pending",
         th.BooleanType,
         default=True,

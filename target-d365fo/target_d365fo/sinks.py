@@ -27,6 +27,13 @@ class InvoiceSink(DeliverySink):
         """How a record becomes an invoice."""
         raise NotImplementedError
 
+    @property
+    def together(self) -> tuple[int, int]:
+        """The least and the most invoices of a request; one where Dynamics numbers the headers."""
+        if self.config["header_reference"] != "derived":
+            return 1, 1
+        return self.config["min_invoices_per_request"], self.config["max_invoices_per_request"]
+
     @cached_property
     def courier(self) -> Courier:
         """The way of invoices into Dynamics."""

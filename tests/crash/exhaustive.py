@@ -49,6 +49,7 @@ class Trial:
     aftermath: Aftermath = NOTHING
     invoices: int = 25
     connections: int = 1
+    together: int = 4
     weaknesses: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -64,6 +65,7 @@ class Trial:
             at = replace(self.point, what="")
             words += ["--point", str(at), "--then", str(self.aftermath)]
         words += ["--invoices", str(self.invoices), "--connections", str(self.connections)]
+        words += ["--together", str(self.together)]
         for name in self.weaknesses:
             words += ["--weaken", name]
         return shlex.join([*words, "--keep"])
@@ -139,7 +141,7 @@ def _close_benches() -> None:
 def _bench(trial: Trial) -> Bench:
     # What is on its way needs the time that the targets give it.
     late = trial.point is not None and trial.point.what.startswith(LATE)
-    key = trial.mode, trial.invoices, trial.connections, late, trial.weaknesses
+    key = trial.mode, trial.invoices, trial.connections, trial.together, late, trial.weaknesses
     if key not in _benches:
         bench = Bench(
             _folder / str(len(_benches)),
@@ -147,6 +149,7 @@ def _bench(trial: Trial) -> Bench:
             build_world(trial.invoices, duplicate_check=trial.mode == "derived"),
             mode=trial.mode,
             connections=trial.connections,
+            together=trial.together,
             patience=2 if late else 0,
             weaknesses=trial.weaknesses,
         )
@@ -328,6 +331,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "",
         invoices=options.invoices,
         connections=options.connections,
+        together=options.together,
         weaknesses=tuple(options.weaken),
     )
     harness = Harness(options.workers, options.keep, _say)
@@ -369,6 +373,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     add(
         "--connections", type=int, default=1, help="the targets' max_connections; numbers vary then"
     )
+    add("--together", type=int, default=4, help="invoices in one request to Dynamics")
     add("--point", type=Point.parse, metavar="STAGE/PROCESS/N", help="this point alone")
     add(
         "--then",

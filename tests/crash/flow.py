@@ -146,14 +146,19 @@ class Bench:
         *,
         mode: str = "derived",
         connections: int = 1,
+        together: int = 1,
         patience: int = 0,
         weaknesses: Sequence[str] = (),
     ) -> None:
-        """`connections` and `patience` are the targets' max_connections, read_back_wait_seconds."""
+        """`connections` and `patience` are the targets' max_connections, read_back_wait_seconds.
+
+        `together` invoices go into one request to Dynamics, where each is a changeset.
+        """
         self.folder = folder
         self.world = world
         self.mode = mode
         self.connections = connections
+        self.together = together
         self.patience = patience
         self.weaknesses = tuple(weaknesses)
         self.sandbox = CrashSandbox(directory=folder / "server")
@@ -299,6 +304,8 @@ class Bench:
             settings["read_back_wait_seconds"] = self.patience
         if plugin == "target-d365fo":
             settings["header_reference"] = self.mode
+            for name in ("min_invoices_per_request", "max_invoices_per_request"):
+                settings[name] = self.together
         return settings
 
     def _select_payments(self) -> None:

@@ -106,10 +106,17 @@ def draw(seed: int, *, edits_waiting: bool = False) -> Plan:
         rounds=tuple(_round(rng, number, runners) for number in range(rng.choice((1, 2, 2, 3)))),
         settings={
             "tap-basware": {"page_size": rng.choice((2, 3, 100))},
-            "target-d365fo": {"batch_size_rows": rng.choice((2, 5, 100))},
+            "target-d365fo": {"batch_size_rows": rng.choice((2, 5, 100)), **_together(seed)},
             "target-basware": {"batch_size_rows": rng.choice((2, 5, 100))},
         },
     )
+
+
+def _together(seed: int) -> dict[str, int]:
+    """How many invoices go into one request: as always, measured, or so many."""
+    # By a die of its own, so that seeds from before there was such a thing are what they were.
+    least, most = random.Random(f"together {seed}").choice(((1, 1), (1, 10), (3, 3), (10, 10)))
+    return {"min_invoices_per_request": least, "max_invoices_per_request": most}
 
 
 def _chaos(seed: int, rng: random.Random) -> ChaosPlan:

@@ -14,12 +14,15 @@ from itertools import count
 from typing import Any, NamedTuple
 
 import requests
-from tap_d365fo.batch import PartResponse
+from singer_delivery.errors import InDoubt, Unavailable
+from tap_d365fo.batch import Changeset, PartResponse
+from tap_d365fo.changesets import ChangesetResult
+from tap_d365fo.client import LookUp
 from tap_d365fo.errors import BusinessRefusal, Problem
 from tap_d365fo.lookup import WantedKeys
 
 from tests.model.content import CURRENCY, DAY, Clock, stamp
-from tests.model.process import Process
+from tests.model.process import Fault, Process
 
 Row = dict[str, Any]
 Key = tuple[str, str]
@@ -360,6 +363,9 @@ class DynamicsClient:
         if wanted:
             yield from self.process.read(lambda: self.books.wanted(entity_set, wanted))
 
+    def look_up_all(self, look_ups: Sequence[LookUp]) -> list[list[Row]]:
+        return [list(self.lookup(asked.entity_set, asked.keys)) for asked in look_ups]
+
     def get_row(
         self, entity_set: str, key: Mapping[str, Any], *, select: Sequence[str] = ()
     ) -> Row | None:
@@ -401,6 +407,23 @@ class DynamicsClient:
 
     def changeset(self, operations: Sequence[Operation]) -> tuple[PartResponse, ...]:
         return self.process.write(lambda: self.books.carry_out(operations))
+
+    def batch(self, changesets: Sequence[Changeset]) -> list[ChangesetResult]:
+        done = len(changesets)
+        if self.process.next_fault is Fault.HALF_DONE:
+            done //= 2
+        try:
+            return self.process.write(
+                lambda: [self._judged(each.operations) for each in changesets[:done]]
+            )
+        except (InDoubt, Unavailable) as error:
+            return [ChangesetResult(error=error)] * len(changesets)
+
+    def _judged(self, operations: Any) -> ChangesetResult:
+        try:
+            return ChangesetResult(self.books.carry_out(operations))
+        except BusinessRefusal as refusal:
+            return ChangesetResult(error=refusal)
 
     # Reader
 

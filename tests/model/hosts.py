@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from typing import Any, Self
 from unittest.mock import patch
 
-from singer_delivery import delivery, runs
+from singer_delivery import runs
 from singer_delivery.ledger import Ledger
 from target_basware import invoice_response
 
@@ -61,7 +61,6 @@ def one_process() -> ExitStack:
         (runs, "psutil", clock),
         (runs.Lease, "start", lambda _: None),
         (runs.Lease, "stop", lambda _: None),
-        (delivery, "ThreadPoolExecutor", Inline),
         (invoice_response, "ThreadPoolExecutor", Inline),
     ):
         stack.enter_context(patch.object(owner, name, value))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache, partial
 from typing import Any
@@ -60,10 +60,14 @@ class Order(enum.Enum):
 
 @dataclass(frozen=True)
 class Way:
-    """How one run goes: the order of its records, so many of them a batch, and what goes wrong."""
+    """How one run goes: the order of its records, so many of them a batch, and what goes wrong.
+
+    `together` invoices go into one request, where each is a changeset.
+    """
 
     order: Order = Order.AS_READ
     batch: int = 100
+    together: int = 1
     mishaps: Mishaps = CALM
 
 
@@ -153,7 +157,7 @@ class Run:
                         courier,
                         ledger,
                         run_id,
-                        OPTIONS,
+                        self._options(),
                         # Only payments are ever delivered from the ledger's own record of them.
                         SINGER if self.job is Job.PAYMENTS else None,
                         sleep=self.process.nap,
@@ -164,6 +168,11 @@ class Run:
                 ledger.end_run(run_id, {})
                 raise
             ledger.end_run(run_id, {})
+
+    def _options(self) -> DeliveryOptions:
+        several = self.job is Job.INVOICES and self.shop.derived
+        together = self.way.together if several else 1
+        return replace(OPTIONS, together=(together, together))
 
     def _deliver(self, delivery: Delivery, records: Sequence[Record]) -> None:
         delivery.settle_leftovers()

@@ -52,6 +52,7 @@ contents = st.builds(
     account=st.sampled_from(ACCOUNTS),
     company=st.sampled_from(sorted(COMPANIES)),
 )
+together = st.sampled_from((1, 2, 10))
 faults = st.dictionaries(st.integers(1, 14), st.sampled_from(Fault), min_size=1, max_size=3)
 mishaps = st.one_of(
     st.builds(Mishaps, crash_at=st.integers(1, 40)),
@@ -59,9 +60,15 @@ mishaps = st.one_of(
     st.builds(Mishaps, crash_at=st.integers(4, 40), faults=faults),
 )
 ways = st.builds(
-    Way, order=st.sampled_from(Order), batch=st.sampled_from((100, 1, 2)), mishaps=mishaps
+    Way,
+    order=st.sampled_from(Order),
+    batch=st.sampled_from((100, 1, 2)),
+    together=together,
+    mishaps=mishaps,
 )
-orders = st.builds(Way, order=st.sampled_from(Order), batch=st.sampled_from((100, 1)))
+orders = st.builds(
+    Way, order=st.sampled_from(Order), batch=st.sampled_from((100, 1)), together=together
+)
 some = st.integers(0, 11)
 schedules = st.lists(st.booleans(), max_size=40)
 

@@ -30,6 +30,7 @@ class Fault(enum.Enum):
 
     REQUEST_LOST = "the request is lost"
     ANSWER_LOST = "the answer is lost"
+    HALF_DONE = "of several changesets in one request the first half is done, and the answer lost"
     UNAVAILABLE = "429 or no connection until the attempts are used up"
 
 
@@ -63,6 +64,11 @@ class Process:
     pause: Callable[[], None] = lambda: None
     yields: Callable[[], None] = lambda: None
     meanwhile: Callable[[], None] = lambda: None
+
+    @property
+    def next_fault(self) -> Fault | None:
+        """What will happen to the next call."""
+        return self.mishaps.faults.get(self.calls + 1)
 
     def event(self, *, holds_lock: bool = False) -> None:
         """Note an event; raises Crash where the process dies."""
@@ -119,7 +125,7 @@ class Process:
         except Refused as error:
             refusal = error
         self.event()
-        if fault is Fault.ANSWER_LOST:
+        if fault in {Fault.ANSWER_LOST, Fault.HALF_DONE}:
             msg = "no answer within the time limit"
             raise InDoubt(msg)
         if refusal is not None:

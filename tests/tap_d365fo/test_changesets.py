@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import requests
 from singer_delivery.errors import AccessDenied, ApiError, InDoubt, Refused, Unavailable
+from singer_delivery.exchanges import Exchange, notes, recorded
 from singer_delivery.http import ApiSession
 from tap_d365fo.batch import MAX_OPERATIONS, Changeset, Operation
 from tap_d365fo.changesets import ChangesetSender
@@ -44,6 +47,7 @@ class Server(ApiSession):
     script: list[requests.Response | ApiError] = field(default_factory=list)
     sent: list[bytes] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
+    noted: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -55,6 +59,10 @@ class Server(ApiSession):
     def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
         assert (method, url) == ("POST", "$batch")
         self.sent.append(kwargs["data"])
+        if (notebook := notes()) is not None and self.noted:
+            moment = datetime.now(UTC)
+            name = self.noted.pop(0)
+            notebook.append(Exchange("POST", "/$batch", 200, "", "", name, moment, moment))
         reply = self.script.pop(0)
         if isinstance(reply, ApiError):
             raise reply
@@ -207,3 +215,36 @@ def test_a_changeset_beyond_the_limit_is_refused_unsent(answering: Answering) ->
 
 def test_nothing_to_do_sends_nothing(answering: Answering) -> None:
     assert ChangesetSender(answering()).send([]) == []
+
+
+def test_several_that_are_refused_as_one_request_go_one_by_one(answering: Answering) -> None:
+    done = batch_answer(parts(CREATED))
+    refusal_of_one = batch_answer(parts(error(400, inner(UNKNOWN_GROUP))))
+    server = answering(Refused("413 too large", status=413), done, refusal_of_one, done)
+
+    first, second, third = ChangesetSender(server).send([ONE, ONE, ONE])
+
+    assert (first.error, third.error) == (None, None)
+    assert isinstance(second.error, BusinessRefusal)
+    assert [body.count(b"POST https://x/data/A") for body in server.sent] == [3, 1, 1, 1]
+
+
+def test_operations_are_numbered_through_the_whole_request(answering: Answering) -> None:
+    server = answering(batch_answer(parts(CREATED, CREATED), parts(CREATED)))
+
+    ChangesetSender(server).send([TWO, ONE])
+
+    assert re.findall(rb"Content-ID: (\d+)", server.sent[0]) == [b"1", b"2", b"3"]
+
+
+def test_each_changeset_knows_the_requests_that_it_was_in(answering: Answering) -> None:
+    throttled = parts(error(429, "busy", "Retry-After: 7"))
+    server = answering(batch_answer(parts(CREATED), throttled), batch_answer(parts(CREATED)))
+    server.noted = ["first", "second"]
+
+    with recorded() as outside:
+        once, twice = ChangesetSender(server).send([ONE, ONE])
+
+    assert [each.request_id for each in once.exchanges] == ["first"]
+    assert [each.request_id for each in twice.exchanges] == ["first", "second"]
+    assert [each.request_id for each in outside] == ["first", "second"]

@@ -48,14 +48,17 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: "-".join(map(str, fault.values())))
-@pytest.mark.parametrize("mode", ["derived", "number_sequence"])
+@pytest.mark.parametrize("mode", ["derived", "together", "number_sequence"])
 def test_a_fault_costs_nothing(dynamics: Dynamics, fault: dict[str, Any], mode: str) -> None:
+    settings: dict[str, Any] = {"header_reference": mode}
+    if mode == "together":
+        settings = {"min_invoices_per_request": 4, "max_connections": 1}
     if mode == "number_sequence":
         fault = {**fault, "path": str(fault.get("path", "")).replace("batch", "VendorInvoice")}
         fault |= {"method": "POST"} if "GET" not in fault.values() else {}
     dynamics.fault(**fault)
 
-    state = dynamics.deliver(*documents(), header_reference=mode, max_sends=10)
+    state = dynamics.deliver(*documents(), **settings, max_sends=10)
 
     assert "done" in state
     assert_all_there_once(dynamics, documents())
