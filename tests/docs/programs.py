@@ -132,7 +132,7 @@ def _is_file_of_the_reader(error: click.UsageError) -> bool:
 
 
 def _make(arguments: Sequence[str]) -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for word in arguments:
         if "=" not in word and word not in targets:
             msg = f"the Makefile has no target {word!r}"
