@@ -128,8 +128,12 @@ class Delivery:
     _contested: list[Document] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        least, most = self.options.together
-        self._pace = Pace(self.options.connections, least, most)
+        self.adopt(self.options)
+
+    def adopt(self, options: DeliveryOptions) -> None:
+        """Go by these options from the next batch on."""
+        self.options = options
+        self._pace = Pace(options.connections, *options.together)
         self._senders = self._new_senders()
 
     def _new_senders(self) -> Senders:

@@ -250,7 +250,9 @@ class Rehearsing(DeliveryTarget):
         self._deliveries.append(delivery)
         if self.take is None:
             delivery.courier = PaperCourier(delivery.courier, self.counts_as_sent)
-            delivery.options = replace(delivery.options, claim_wait=0)
+            # One after the other: each is judged by what the ones before it would leave.
+            alone = replace(delivery.options, claim_wait=0, connections=1, together=(1, 1))
+            delivery.adopt(alone)
 
     def deliver(self, delivery: Delivery, records: Iterable[Mapping[str, Any]]) -> None:
         """Rehearse a batch."""

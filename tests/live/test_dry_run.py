@@ -414,6 +414,15 @@ def test_without_the_right_to_see_vendors_it_says_so(office: Office) -> None:
     assert "VendorsV3 cannot be read, so nothing is said about it" in result.stderr
 
 
+def test_many_are_looked_up_by_reading_alone(office: Office) -> None:
+    many = [accounting_document(number=f"MANY-{n}", invoice_id=f"{n:032x}") for n in range(60)]
+
+    result = office.dry_run("--input", "-", "--format", "json", stdin=in_files(office, *many))
+
+    assert result.exit_code == 0, result.output
+    assert [d["would"] for d in told(result)[:-1]] == ["send"] * 60
+
+
 def test_half_a_character_rejects_its_invoice_and_no_other(office: Office) -> None:
     broken = [
         accounting_document(number="TEXT", invoice_id="b177c1f00d", text1="x\ud800y"),
