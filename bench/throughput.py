@@ -43,7 +43,7 @@ from sandbox.seed import small_world
 from sandbox.seed.builders import accounting_document, coding_row
 from sandbox.server import Sandbox
 from sandbox.tls import make_ca
-from singer_delivery.delivery import SLICE
+from singer_delivery.delivery import BATCH_SIZE
 from singer_delivery.document import Status
 from target_d365fo.accounting_document import OFFERED
 from target_d365fo.courier import InvoiceCourier, InvoiceRules
@@ -418,8 +418,8 @@ class RawLoop:
         self.session.mount("https://", adapter)
         with ThreadPoolExecutor(self.connections) as pool:
             tasks = []
-            for start in range(0, len(self.invoices), SLICE):
-                some = self.invoices[start : start + SLICE]
+            for start in range(0, len(self.invoices), BATCH_SIZE):
+                some = self.invoices[start : start + BATCH_SIZE]
                 tasks.append(pool.submit(self._look_up, len(some)))
                 for first in range(0, len(some), self.together):
                     part = some[first : first + self.together]

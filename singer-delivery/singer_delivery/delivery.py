@@ -4,10 +4,10 @@
                                                            |                           outcomes
                         in doubt -> read the target back --+-> send again what is not there
 
-What another run has in flight is waited for, and surveyed again. A batch goes through these steps
-in slices: while one is sent, the next one is surveyed and the one after it prepared, unless two of
-them know a document under the same key or natural key. The ledger is written by the thread that
-runs the batch; only sending, and a survey beside it, run in others.
+What another run has in flight is waited for, and surveyed again. While one batch is sent, the next
+one is surveyed and the one after it prepared, unless two of them know a document under the same key
+or natural key; `through` tells how far everything has its outcome. The ledger is written by the
+thread that offers the batches; only sending, and a survey beside it, run in others.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
@@ -42,8 +42,12 @@ from singer_delivery.senders import Parcel, Senders
 
 logger = logging.getLogger(__name__)
 
-#: Records that are surveyed together, and whose intents are committed together.
-SLICE = 100
+#: Records of a batch: they are surveyed together, and their intents are committed together.
+BATCH_SIZE = 100
+#: Documents that may wait for a connection while the next batch is prepared.
+AHEAD = 100
+#: Seconds after which what is in doubt is read back, although there is more to send.
+PATIENCE = 10.0
 
 
 @dataclass(frozen=True)
@@ -101,8 +105,7 @@ class Delivery:
     """Delivers batches of one stream; `tally` counts the outcomes of the run.
 
     `singer` is the SCHEMA of the records, for replay. `bad_records` are those without a key, and
-    `stuck` names what this run gave up. `rate` is how many documents a second got their outcome in
-    the latest batch, 0 before.
+    `stuck` names what this run gave up. `offered` counts the records that were taken.
     """
 
     courier: Courier
@@ -115,23 +118,26 @@ class Delivery:
     tally: Counter[Status] = field(default_factory=Counter)
     bad_records: list[str] = field(default_factory=list)
     stuck: list[str] = field(default_factory=list)
-    rate: float = 0.0
-    # Why documents were skipped by an earlier run, by key.
+    offered: int = 0
+    # Keys and natural keys of the documents without an outcome, and how many records were taken
+    # before their batch.
+    _afoot: dict[str, int] = field(default_factory=dict)
+    # Of those documents, why they were skipped by an earlier run, by key.
     _skipped: dict[str, str] = field(default_factory=dict)
+    # The revisions of those that are this run's own.
+    _fences: dict[str, int] = field(default_factory=dict)
     # The wave that is looked at, and not on its way yet.
     _surveyed: _Survey | None = None
-    # Revisions of the documents that are this run's own.
-    _fences: dict[str, int] = field(default_factory=dict)
-    # Keys and natural keys of the documents without an outcome, and what is to become of them.
-    _afoot: set[str] = field(default_factory=set)
+    # What is to be read back, and what other runs are at; since when there is any.
     _doubtful: list[Document] = field(default_factory=list)
     _contested: list[Document] = field(default_factory=list)
+    _open_since: float | None = None
 
     def __post_init__(self) -> None:
         self.adopt(self.options)
 
     def adopt(self, options: DeliveryOptions) -> None:
-        """Go by these options from the next batch on."""
+        """Go by these options from here on. Only while nothing is under way."""
         self.options = options
         self._pace = Pace(options.connections, *options.together)
         self._senders = self._new_senders()
@@ -246,35 +252,91 @@ class Delivery:
         Documents that stay in doubt or could not be sent are counted in `tally`. Raises what
         makes going on pointless: AccessDenied, Unavailable, SetupError, LedgerError.
         """
-        for known in (self._fences, self._skipped, self._afoot, self._doubtful, self._contested):
-            known.clear()
-        offered, begun, before = iter(records), time.monotonic(), self.tally.total()
-        self._surveyed = None
-        with closing(self._new_senders()) as self._senders:
-            while some := list(islice(offered, SLICE)):
-                for wave in waves(self._prepare(some)):
-                    self._forward(wave)
-                if self._senders.halted:
-                    break  # what is left was never begun, and is offered again
-            self._complete()
-        taken = max(time.monotonic() - begun, 0.001)
-        self.rate = (self.tally.total() - before) / taken
+        offered = iter(records)
+        while some := list(islice(offered, BATCH_SIZE)):
+            self.offer(some)
+            if self.stopping():
+                break  # what is left was never begun, and is offered again
+        self.complete()
 
-    def _forward(self, wave: Sequence[Document]) -> None:
+    @property
+    def through(self) -> int:
+        """How many of the records, as they were offered, have a durable outcome up to the last."""
+        return next(iter(self._afoot.values()), self.offered)
+
+    def offer(self, batch: Sequence[Mapping[str, Any]]) -> None:
+        """Take a batch, and have it on its way in time; `complete` brings it to its end.
+
+        Nothing of it is begun once the run is to stop. Raises what `run` does, after everything in
+        flight has come to an end.
+        """
+        with self._closed_by_errors():
+            before = self.offered
+            for wave in waves(self._prepare(batch)):
+                self._forward(wave, before)
+            if self._senders.halted or self._kept_waiting:
+                self._complete()
+
+    def tend(self, seconds: float) -> bool:
+        """Go on with what was offered while there is nothing new; False where all is done.
+
+        Returns as soon as something has happened, or after so many seconds. Raises what `run` does.
+        """
+        if not (self._senders.busy or self._surveyed):
+            self.complete()
+            return False
+        with self._closed_by_errors():
+            self._set_out()
+            self._take_in(self._senders.collect(within=seconds))
+        return True
+
+    def complete(self) -> None:
+        """Give everything that was offered its outcome. Raises what `run` does."""
+        with self._closed_by_errors():
+            self._complete()
+        self._senders.close()
+
+    def break_off(self) -> None:
+        """Begin nothing more, and give what is in flight its outcome. Raises what `run` does."""
+        if not self._senders.closed:
+            self._senders.halt()
+            self.complete()
+
+    @contextmanager
+    def _closed_by_errors(self) -> Iterator[None]:
+        if self._senders.closed:
+            self._senders = self._new_senders()
+        try:
+            yield
+        except BaseException:
+            self._surveyed = None
+            self._senders.close()
+            raise
+
+    @property
+    def _kept_waiting(self) -> bool:
+        """Something in doubt has waited for long enough, while others were sent."""
+        if not (self._doubtful or self._contested):
+            self._open_since = None
+        elif self._open_since is None:
+            self._open_since = time.monotonic()
+        return self._open_since is not None and time.monotonic() - self._open_since >= PATIENCE
+
+    def _forward(self, wave: Sequence[Document], before: int) -> None:
         """Have a wave sent; returns when most of what was there before is on its way."""
         self._await_same(wave)
-        self._afoot.update(*map(_names, wave))
+        self._afoot.update((name, before) for document in wave for name in _names(document))
         self._set_out()
         self._survey(wave)
-        if self._senders.alone:
+        if not self._senders.busy:
             self._set_out()
-        ahead = 0 if self._senders.alone else SLICE
+        ahead = 0 if self._senders.alone else AHEAD
         while self._senders.waiting > ahead and not self._senders.halted:
             self._take_in(self._senders.collect())
 
     def _await_same(self, documents: Iterable[Document]) -> None:
         """Complete what is under way where one of these is, under either key: it comes after."""
-        if any(self._afoot & names for names in map(_names, documents)):
+        if any(name in self._afoot for document in documents for name in _names(document)):
             self._complete()
 
     def _complete(self) -> None:
@@ -298,7 +360,6 @@ class Delivery:
             if not wave:
                 break
             self._survey(wave, again=frozenset(sends))
-        self._afoot.clear()
 
     def _arrived(self) -> tuple[list[Document], list[Document]]:
         """Wait until nothing is under way; return what is in doubt, and what others are at."""
@@ -322,6 +383,8 @@ class Delivery:
             except BadInput as problem:
                 self.bad_records.append(str(problem))
                 continue
+            finally:
+                self.offered += 1
             earlier = latest.pop(document.key, None)
             if earlier and self.courier.is_older(document, earlier):
                 document, reason = earlier, rejected[document.key]
@@ -392,8 +455,7 @@ class Delivery:
             if surveys[document.key] < MAX_SURVEYS:
                 going.append(document)
                 continue
-            outcome = Outcome(Status.NOT_SENT, "other runs kept changing it")
-            self._report(str(document), document.detail, outcome, document.version)
+            self._tell(document, Outcome(Status.NOT_SENT, "other runs kept changing it"))
         return going
 
     def _wait_for(
@@ -424,8 +486,7 @@ class Delivery:
         for document in contested:
             if words := busy.get(document.key):
                 # The row is the other run's: only its own words go into it.
-                outcome = Outcome(Status.NOT_SENT, f"{words} still has it in flight")
-                self._report(str(document), document.detail, outcome, document.version)
+                self._tell(document, Outcome(Status.NOT_SENT, f"{words} still has it in flight"))
             else:
                 freed.append(document)
         return freed, waited
@@ -535,6 +596,7 @@ class Delivery:
             ):
                 self.tally[Status.STUCK] += 1
                 logger.error("%s: still stuck, and not sent: %s", document, entry.reason)
+                self._forget(document)
             else:
                 going.append(document)
         return going
@@ -660,6 +722,14 @@ class Delivery:
         skipped = outcome.status is Status.SKIPPED
         again = skipped and self._skipped.get(document.key) == outcome.reason
         self._report(str(document), document.detail, outcome, document.version, again=again)
+        self._forget(document)
+
+    def _forget(self, document: Document) -> None:
+        """Have it under way no longer: it has its outcome."""
+        for name in _names(document):
+            self._afoot.pop(name, None)
+        self._fences.pop(document.key, None)
+        self._skipped.pop(document.key, None)
 
     def _report(
         self,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import select
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from io import TextIOWrapper
+from io import BufferedReader, TextIOWrapper, UnsupportedOperation
 from typing import IO, Any
 
 from singer_sdk.exceptions import RecordsWithoutSchemaException
@@ -17,6 +18,8 @@ from singer_sdk.singerlib.exceptions import InvalidInputLine
 from singer_delivery.errors import BadInput
 from singer_delivery.exact_json import parse_utf8
 
+#: Bytes of the input that are read at once.
+PIECE = 1 << 16
 _NAME = (str, "a name")
 _OBJECT = (dict, "an object")
 #: What the parts of a message must be (Singer specification).
@@ -36,7 +39,8 @@ _PARTS: Mapping[str, Mapping[str, tuple[Any, str]]] = {
 class LineReader(SimpleSingerReader):
     """Hands messages to callbacks, and lines that are none to `on_bad_line`.
 
-    `guard` is entered before the first line and left after the last, or by what ends it.
+    `guard` is entered before the first line and left after the last, or by what ends it. `pause`
+    is called whenever no line has come yet, until it returns False or one has.
     """
 
     def __init__(self) -> None:
@@ -47,6 +51,7 @@ class LineReader(SimpleSingerReader):
         self.line = 0
         self.on_bad_line: Callable[[str], None] = _raise
         self.guard: Callable[[], AbstractContextManager[None]] = nullcontext
+        self.pause: Callable[[], bool] = lambda: False
 
     def process_lines(
         self, file_input: IO[str] | None, callbacks: dict[Any, Callable[[dict[str, Any]], None]]
@@ -59,7 +64,7 @@ class LineReader(SimpleSingerReader):
         self, file_input: IO[str] | None, callbacks: Mapping[Any, Callable[[dict[str, Any]], None]]
     ) -> Counter[str]:
         counts: Counter[str] = Counter()
-        for number, line in enumerate(_lines(file_input or sys.stdin), start=1):
+        for number, line in enumerate(self._lines(file_input or sys.stdin), start=1):
             if not line.strip():
                 continue
             self.line = number
@@ -77,6 +82,37 @@ class LineReader(SimpleSingerReader):
             self.records = counts["RECORD"]
         return counts
 
+    def _lines(self, lines: IO[str]) -> Iterable[str | bytes]:
+        """Return the input so that bytes that are no UTF-8 cost their line, whatever the locale is.
+
+        Where it is no file of the operating system there is no pause.
+        """
+        if not isinstance(lines, TextIOWrapper):
+            return lines
+        file: BufferedReader = lines.buffer
+        try:
+            file.fileno()
+        except UnsupportedOperation:
+            return file
+        return self._lines_in_time(file)
+
+    def _lines_in_time(self, file: BufferedReader) -> Iterator[bytes]:
+        """Return lines as they come, and use the time until they do."""
+        begun: list[bytes] = []
+        while True:
+            while not _has_come(file) and self.pause():
+                pass
+            some = file.read1(PIECE)
+            *whole, rest = some.split(b"\n")
+            if whole:
+                yield b"".join([*begun, whole[0]])
+                yield from whole[1:]
+                begun = []
+            begun.append(rest)
+            if not some:
+                yield b"".join(begun)
+                return
+
 
 def _words(problem: Exception) -> str:
     match problem:
@@ -89,9 +125,12 @@ def _words(problem: Exception) -> str:
             return str(problem)
 
 
-def _lines(lines: IO[str]) -> Iterable[str | bytes]:
-    """Return the input so that bytes that are no UTF-8 cost their line, whatever the locale is."""
-    return lines.buffer if isinstance(lines, TextIOWrapper) else lines
+def _has_come(file: BufferedReader) -> bool:
+    """Return whether reading would not wait; True where the system cannot tell."""
+    try:
+        return bool(select.select([file], [], [], 0)[0])
+    except OSError:
+        return True
 
 
 def _message(line: str | bytes) -> dict[str, Any]:

@@ -77,8 +77,10 @@ class Senders:
     _landed: deque[tuple[Parcel, Sent]] = field(default_factory=deque)
     _flying: dict[int, Sequence[Parcel]] = field(default_factory=dict)
     _threads: list[threading.Thread] = field(default_factory=list)
+    _errands: list[threading.Thread] = field(default_factory=list)
     _changed: threading.Condition = field(default_factory=threading.Condition)
     _failure: BaseException | None = None
+    _halted: bool = False
     _closed: bool = False
     _closings: int = field(default_factory=closings)
 
@@ -105,7 +107,12 @@ class Senders:
     @property
     def halted(self) -> bool:
         """Nothing more is begun."""
-        return self._closed or self.outage.fatal is not None or self.stopping()
+        return self._halted or self.outage.fatal is not None or self.stopping()
+
+    @property
+    def closed(self) -> bool:
+        """It has been closed, and sends nothing any more."""
+        return self._closed
 
     def put(self, parcels: Sequence[Parcel]) -> None:
         """Have these sent, in this order."""
@@ -114,7 +121,9 @@ class Senders:
             self._changed.notify_all()
         missing = 0 if self.alone else min(len(parcels), self.pace.most_connections)
         while len(self._threads) < missing:
-            thread = threading.Thread(target=self._work, name=f"send-{len(self._threads)}")
+            # Daemons: what is forgotten to be closed must not keep a process from ending.
+            name = f"send-{len(self._threads)}"
+            thread = threading.Thread(target=self._work, name=name, daemon=True)
             self._threads.append(thread)
             thread.start()
 
@@ -125,10 +134,13 @@ class Senders:
             self._waiting.clear()
             return left
 
-    def collect(self, *, until: Future[Any] | None = None) -> list[tuple[Parcel, Sent]]:
+    def collect(
+        self, *, until: Future[Any] | None = None, within: float | None = None
+    ) -> list[tuple[Parcel, Sent]]:
         """Return what has landed since, waiting for something unless nothing can come.
 
-        With `until`, the end of that errand ends the waiting as well. Raises what a sender died of.
+        With `until`, the end of that errand ends the waiting as well, and so do the seconds of
+        `within`. Raises what a sender died of.
         """
         if self.alone and not self._landed and (group := self._next_group()):
             self._fly(group)
@@ -137,7 +149,8 @@ class Senders:
                 # What waits while everything is halted is never begun.
                 if not until and not self._flying and (not self._waiting or self.halted):
                     break
-                self._changed.wait()
+                if not self._changed.wait(within):
+                    break
             return self._taken()
 
     def ready(self) -> list[tuple[Parcel, Sent]]:
@@ -167,17 +180,22 @@ class Senders:
             with self._changed:
                 self._changed.notify_all()
 
-        thread = threading.Thread(target=run, name="errand")
-        self._threads.append(thread)
+        thread = threading.Thread(target=run, name="errand", daemon=True)
+        self._errands = [*filter(threading.Thread.is_alive, self._errands), thread]
         thread.start()
         return done
 
+    def halt(self) -> None:
+        """Begin nothing more."""
+        with self._changed:
+            self._halted = True
+            self._changed.notify_all()
+
     def close(self) -> None:
         """Let what is in flight finish, and begin nothing more."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-        for thread in self._threads:
+        self.halt()
+        self._closed = True
+        for thread in (*self._threads, *self._errands):
             thread.join()
 
     def _work(self) -> None:
@@ -197,7 +215,7 @@ class Senders:
             del self._flying[id(group)]
             self._landed.extend(zip(group, sent, strict=False))
             if failure:
-                self._failure, self._closed = self._failure or failure, True
+                self._failure, self._halted = self._failure or failure, True
             else:
                 self.outage.note(sent)
                 self._adapt(sent, seconds, closed_before)
@@ -217,7 +235,7 @@ class Senders:
 
     def _wait_for_group(self) -> Sequence[Parcel]:
         with self._changed:
-            while not self._closed:
+            while not self._halted:
                 if len(self._flying) < self.pace.connections and (group := self._next_group()):
                     return group
                 self._changed.wait()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk.sinks import BatchSink, RecordSink, Sink
 
 from singer_delivery.courier import Courier
-from singer_delivery.delivery import SLICE, Delivery, DeliveryOptions
+from singer_delivery.delivery import Delivery, DeliveryOptions
 from singer_delivery.document import Document
 from singer_delivery.errors import BadInput, Rejected
 from singer_delivery.payloads import SingerStream
@@ -21,10 +21,6 @@ from singer_delivery.stopping import PROCESS
 
 if TYPE_CHECKING:
     from singer_delivery.target import DeliveryTarget
-
-BATCH_SIZE = 1000
-#: Seconds that a batch should take at most, so that a STATE can follow it soon.
-BATCH_SECONDS = 10.0
 
 
 class PlainRecords(Sink):
@@ -55,7 +51,7 @@ class PlainRecords(Sink):
 
 
 class DeliverySink(PlainRecords, BatchSink):
-    """Collects records of one stream and gives every one of them a durable outcome."""
+    """Collects records of one stream and has every one of them get a durable outcome."""
 
     def __init__(self, target: DeliveryTarget, *args: Any, **kwargs: Any) -> None:
         super().__init__(target, *args, **kwargs)
@@ -92,18 +88,12 @@ class DeliverySink(PlainRecords, BatchSink):
         """The least and the most documents that go to the target system in one request."""
         return 1, 1
 
-    @property
-    def max_size(self) -> int:
-        """Records per batch: what is delivered in `BATCH_SECONDS`, within `batch_size_rows`."""
-        most = self.batch_size_rows or BATCH_SIZE
-        return min(most, max(SLICE, int(self.delivery.rate * BATCH_SECONDS)))
-
     def setup(self) -> None:
         """Settle what an earlier run left in doubt, before anything new is sent."""
         self.target.begin(self.delivery)
 
     def process_batch(self, context: dict[str, Any]) -> None:
-        """Deliver the batch; what stays without outcome holds back the STATE."""
+        """Have the batch delivered; what stays without outcome holds back the STATE."""
         records = context.get("records", [])
         self.target.deliver(self.delivery, records)
         self.tally_record_written(len(records))

@@ -8,9 +8,10 @@ import signal
 import sys
 import uuid
 from abc import abstractmethod
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from importlib.metadata import version
@@ -28,7 +29,7 @@ from singer_sdk.target_base import Target
 
 from singer_delivery.bulk import BulkCourier, BulkDelivery, BulkOptions
 from singer_delivery.bulk.recalling import Recalling
-from singer_delivery.delivery import SLICE, Delivery, DeliveryOptions
+from singer_delivery.delivery import BATCH_SIZE, Delivery, DeliveryOptions
 from singer_delivery.document import Status, fingerprint
 from singer_delivery.errors import BadInput, DeliveryError, LedgerError, SetupError
 from singer_delivery.exact_json import encode_json
@@ -38,7 +39,7 @@ from singer_delivery.plugin import HTTP_SETTINGS, LEDGER_SETTING, PlainErrors, l
 from singer_delivery.progress import PROGRESS_SETTING, READ, Progress, Standing
 from singer_delivery.reader import LineReader
 from singer_delivery.runs import DEFAULT_LEASE, Run
-from singer_delivery.sink import BATCH_SIZE, BulkSink
+from singer_delivery.sink import BulkSink, DeliverySink
 from singer_delivery.stopping import PROCESS
 from singer_delivery.telemetry import REQUESTS
 from singer_delivery.telemetry import current as telemetry
@@ -49,6 +50,8 @@ TEST_STREAM = "meltano_test_stream"
 
 #: Documents named in one message.
 NAMED = 10
+#: Seconds between two looks whether input has come, while something is under way.
+GLANCE = 0.02
 
 DELIVERY_SETTINGS: tuple[th.Property[Any], ...] = (
     LEDGER_SETTING,
@@ -138,9 +141,9 @@ DELIVERY_SETTINGS: tuple[th.Property[Any], ...] = (
         th.IntegerType(minimum=1),
         default=BATCH_SIZE,
         title="Batch size",
-        description="Records of a batch at most. While it is delivered they are taken through in "
-        f"slices of {SLICE}, which are looked up together; between batches, STATE can come out. "
-        "Where the target system is slow, a batch is shorter.",
+        description="Records of a batch: they are looked up in the target system together, and "
+        "their intents are committed together. While one batch is sent, the next one is looked "
+        "up. STATE comes out as soon as all that it covers has an outcome.",
     ),
     PROGRESS_SETTING,
     *HTTP_SETTINGS,
@@ -177,6 +180,19 @@ BULK_SETTINGS: tuple[th.Property[Any], ...] = (
 )
 
 
+@dataclass(frozen=True)
+class _Held:
+    """A STATE, and how many records of each delivery came before it."""
+
+    state: dict[str, Any]
+    taken: Sequence[tuple[Delivery, int]]
+
+    @property
+    def covered(self) -> bool:
+        """Everything before it has a durable outcome."""
+        return all(delivery.through >= number for delivery, number in self.taken)
+
+
 class DeliveryTarget(PlainErrors, Target):
     """Delivers documents through couriers; see `Delivery` for the guarantees."""
 
@@ -198,13 +214,17 @@ class DeliveryTarget(PlainErrors, Target):
         self.run_id = uuid.uuid4().hex
         self._delivering = False
         self._deliveries: list[Delivery] = []
+        self._current: Delivery | None = None
         self._bad_lines: list[str] = []
         self._shortcuts: dict[str, BulkSink] = {}
         self._state_frozen = self._summed_up = False
         self._waiting_state: dict[str, Any] | None = None
+        self._emitted: dict[str, Any] | None = None
+        self._held: deque[_Held] = deque()
         if isinstance(self.message_reader, LineReader):
             self.message_reader.on_bad_line = self._bad_line
             self.message_reader.guard = self._noting_failure
+            self.message_reader.pause = self._tend
 
     # What a plugin provides
 
@@ -318,24 +338,70 @@ class DeliveryTarget(PlainErrors, Target):
         if PROCESS.requested:
             self._stop()
 
-    def deliver(self, delivery: Delivery, records: Iterable[Mapping[str, Any]]) -> None:
-        """Run one batch, and hold back the STATE when a document got no outcome."""
+    def deliver(self, delivery: Delivery, batch: Sequence[Mapping[str, Any]]) -> None:
+        """Have a batch delivered, after all of another stream that is under way."""
+        if self._current is not delivery:
+            self._complete()
+        self._current = delivery
+        with self._at_work(delivery), telemetry().span("batch", stream=delivery.courier.stream):
+            delivery.offer(batch)
+        self._conclude(delivery)
+        if self._aborts:
+            self._complete()
+
+    def _tend(self) -> bool:
+        """Go on with what is under way while no input comes; False where nothing is."""
+        if (delivery := self._current) is None:
+            return False
+        with self._at_work(delivery):
+            more = delivery.tend(GLANCE)
+        self._conclude(delivery)
+        return more
+
+    def _complete(self) -> None:
+        """Give all that is under way its outcome."""
+        delivery, self._current = self._current, None
+        if delivery:
+            with self._at_work(delivery):
+                delivery.complete()
+            self._conclude(delivery)
+
+    def _break_off(self) -> None:
+        """Begin nothing more, and give what is in flight its outcome."""
+        for delivery in self._deliveries:
+            try:
+                with self._at_work(delivery):
+                    delivery.break_off()
+            except DeliveryError as error:
+                self.logger.warning("%s", error)
+
+    @contextmanager
+    def _at_work(self, delivery: Delivery) -> Iterator[None]:
+        """Take a signal as a wish to finish, and hold back STATE when a document got no outcome."""
         self._delivering = True
         try:
-            with telemetry().span("batch", stream=delivery.courier.stream):
-                delivery.run(records)
+            yield
         finally:
             self._delivering = False
             if self._unfinished(delivery):
-                # The latest STATE may cover documents of this batch: none is emitted any more,
-                # so that the next run is offered them again.
+                # Any STATE that is held may cover documents of this batch: none is emitted any
+                # more, so that the next run is offered them again.
                 self._state_frozen = True
                 self._latest_state = self._waiting_state = None
-        if PROCESS.requested:
-            self._stop()
-        if self.config["on_reject"] == "abort" and delivery.tally[Status.REJECTED]:
+                self._held.clear()
+
+    def _conclude(self, delivery: Delivery) -> None:
+        """Emit the STATE that is covered by now, and end where the run is to end."""
+        if self._aborts and delivery.tally[Status.REJECTED]:
             msg = "a document was rejected and on_reject is abort; the reasons stand above"
             raise DeliveryError(msg)
+        self._release()
+        if PROCESS.requested:
+            self._stop()
+
+    @property
+    def _aborts(self) -> bool:
+        return bool(self.config["on_reject"] == "abort")
 
     @staticmethod
     def _unfinished(delivery: Delivery) -> int:
@@ -364,6 +430,7 @@ class DeliveryTarget(PlainErrors, Target):
         try:
             yield
         except BaseException as error:
+            self._break_off()
             self._end_run(error)
             raise
 
@@ -422,11 +489,28 @@ class DeliveryTarget(PlainErrors, Target):
             self._waiting_state = message_dict["value"]
             return
         self._waiting_state = None
-        super()._process_state_message(message_dict)
-        waiting = any(sink.current_size for sink in self._sinks_active.values())
-        overdue = self._max_record_age_in_minutes > self._MAX_RECORD_AGE_IN_MINUTES
-        if not waiting or overdue:
+        self._assert_line_requires(message_dict, requires={"value"})
+        self._held.append(_Held(message_dict["value"], self._taken()))
+        self._release()
+        if self._held and self._max_record_age_in_minutes > self._MAX_RECORD_AGE_IN_MINUTES:
             self.drain_all()
+
+    def _taken(self) -> list[tuple[Delivery, int]]:
+        """Return how many records each delivery had once those had come that wait in its sink."""
+        return [
+            (sink.delivery, sink.delivery.offered + sink.current_size)
+            for sink in self._sinks_active.values()
+            if isinstance(sink, DeliverySink)
+        ]
+
+    def _release(self) -> None:
+        """Emit the latest STATE of which everything before it has a durable outcome."""
+        covered = None
+        while self._held and self._held[0].covered:
+            covered = self._held.popleft().state
+        if covered is not None and covered != self._emitted:
+            self._emitted = covered
+            self._write_state_message(covered)
 
     def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
         self._recalling.catch_up()
@@ -436,6 +520,7 @@ class DeliveryTarget(PlainErrors, Target):
             # A changed schema opens a new sink; the old one's records go first, or a later version
             # of a document could be overwritten by an earlier one.
             self.drain_all()
+            self._complete()
 
     def _find_shortcut(self, stream: str) -> None:
         """Note where records of a stream go as they are, to a sink that takes them one by one."""
@@ -497,6 +582,8 @@ class DeliveryTarget(PlainErrors, Target):
     def _finish(self) -> None:
         try:
             self._recalling.catch_up()
+            self._drain_all(self._sinks_active.values(), 1)
+            self._complete()
             self._flush()
             super().process_endofpipe()
         finally:
@@ -542,7 +629,7 @@ class DeliveryTarget(PlainErrors, Target):
             self._delivering = False
         if PROCESS.requested:
             sys.exit(1)
-        if self.config["on_reject"] == "abort" and bulk.rejected:
+        if self._aborts and bulk.rejected:
             msg = "a record was rejected and on_reject is abort; the reasons stand above"
             raise DeliveryError(msg)
         if self._waiting_state is not None and not bulk.problems:
@@ -605,6 +692,7 @@ class DeliveryTarget(PlainErrors, Target):
             os._exit(1)
 
     def _stop(self) -> None:
+        self._break_off()
         self._sum_up()
         sys.exit(1)
 

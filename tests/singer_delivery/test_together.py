@@ -178,16 +178,16 @@ def test_limits_that_contradict_each_other_are_refused() -> None:
             DeliveryOptions(together=together)
 
 
-# Slices
+# Batches
 
 
 @pytest.fixture
-def short_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SLICE", 2)
+def short_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BATCH_SIZE", 2)
 
 
-@pytest.mark.usefixtures("short_slices")
-def test_the_next_slice_is_surveyed_while_one_is_sent(ledger: Ledger) -> None:
+@pytest.mark.usefixtures("short_batches")
+def test_the_next_batch_is_surveyed_while_one_is_sent(ledger: Ledger) -> None:
     courier = SharingCourier(FakeSystem(), gate=threading.Event())
     seen = []
 
@@ -207,7 +207,7 @@ def test_the_next_slice_is_surveyed_while_one_is_sent(ledger: Ledger) -> None:
     assert seen[:2] == [0, 0]
 
 
-@pytest.mark.usefixtures("short_slices")
+@pytest.mark.usefixtures("short_batches")
 @pytest.mark.parametrize("connections", [1, 4])
 def test_a_later_version_waits_for_the_earlier_one(ledger: Ledger, connections: int) -> None:
     system = FakeSystem()
@@ -220,7 +220,7 @@ def test_a_later_version_waits_for_the_earlier_one(ledger: Ledger, connections: 
     assert ledger.lookup("invoices", "a")["a"].version == "2"
 
 
-@pytest.mark.usefixtures("short_slices")
+@pytest.mark.usefixtures("short_batches")
 def test_a_rejection_of_a_later_version_comes_after_the_outcome_of_the_earlier_one(
     ledger: Ledger,
 ) -> None:
@@ -232,8 +232,8 @@ def test_a_rejection_of_a_later_version_comes_after_the_outcome_of_the_earlier_o
     assert ledger.lookup("invoices", "a")["a"].status is Status.REJECTED
 
 
-@pytest.mark.usefixtures("short_slices")
-def test_the_same_number_in_the_next_slice_is_found_there(ledger: Ledger) -> None:
+@pytest.mark.usefixtures("short_batches")
+def test_the_same_number_in_the_next_batch_is_found_there(ledger: Ledger) -> None:
     courier = SharingCourier(FakeSystem())
     run = Delivery(courier, ledger, "run", DeliveryOptions(connections=3, together=(2, 2)))
     run.run([record("a", "1"), record("b", "2"), record("c", "1")])
@@ -241,7 +241,7 @@ def test_the_same_number_in_the_next_slice_is_found_there(ledger: Ledger) -> Non
     assert ledger.lookup("invoices", "c")["c"].reason == "number 1 is another invoice"
 
 
-@pytest.mark.usefixtures("short_slices")
+@pytest.mark.usefixtures("short_batches")
 def test_a_stop_leaves_what_was_not_begun(ledger: Ledger) -> None:
     courier = SharingCourier(FakeSystem())
     run = deliver(courier, ledger, "abcdef", stopping=lambda: bool(courier.requests))
@@ -249,7 +249,7 @@ def test_a_stop_leaves_what_was_not_begun(ledger: Ledger) -> None:
     assert statuses(ledger, "abcdef") == {"a": "delivered", "b": "delivered"}
 
 
-@pytest.mark.usefixtures("short_slices")
+@pytest.mark.usefixtures("short_batches")
 @given(
     how=st.builds(
         partial(DeliveryOptions, read_back_wait=0),
