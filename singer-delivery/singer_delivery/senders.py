@@ -24,6 +24,8 @@ Pair = tuple[Document, Any]
 OUTAGE = 3
 #: What the documents of one request may weigh together; one alone may weigh more.
 MOST_WEIGHT = 200
+#: Documents whose outcomes are worth a commit of their own, and seconds to wait for so many.
+ENOUGH, LINGER = 50, 0.02
 #: What may befall one document, and says nothing about the others.
 ITS_OWN = (Rejected, Refused, InDoubt, Unavailable)
 
@@ -140,7 +142,8 @@ class Senders:
         """Return what has landed since, waiting for something unless nothing can come.
 
         With `until`, the end of that errand ends the waiting as well, and so do the seconds of
-        `within`. Raises what a sender died of.
+        `within`. What lands within `LINGER` of the first comes along, so that it is committed
+        together. Raises what a sender died of.
         """
         if self.alone and not self._landed and (group := self._next_group()):
             self._fly(group)
@@ -151,11 +154,28 @@ class Senders:
                     break
                 if not self._changed.wait(within):
                     break
+            self._linger()
             return self._taken()
 
+    def _linger(self) -> None:
+        """Wait a moment for more to land, where more is to come and nobody has to wait for it."""
+        until = time.monotonic() + LINGER
+        while (
+            self._landed
+            and len(self._landed) < ENOUGH
+            and self._flying
+            and len(self._waiting) >= ENOUGH
+            and not (self._failure or self.halted)
+            and (left := until - time.monotonic()) > 0
+        ):
+            self._changed.wait(left)
+
     def ready(self) -> list[tuple[Parcel, Sent]]:
-        """Return what has landed since, without waiting. Raises what a sender died of."""
-        if not (self._landed or self._failure):
+        """Return what has landed since if it is enough, without waiting.
+
+        Raises what a sender died of.
+        """
+        if not (len(self._landed) >= ENOUGH or self._failure):
             return []
         with self._changed:
             return self._taken()
