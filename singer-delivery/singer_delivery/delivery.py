@@ -16,9 +16,9 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from singer_delivery.courier import Courier, Sent
@@ -119,8 +119,8 @@ class Delivery:
     bad_records: list[str] = field(default_factory=list)
     stuck: list[str] = field(default_factory=list)
     offered: int = 0
-    # Keys and natural keys of the documents without an outcome, and how many records were taken
-    # before their batch.
+    # Keys and natural keys of the documents without a durable outcome, and how many records were
+    # taken before their batch; in the order of their batches.
     _afoot: dict[str, int] = field(default_factory=dict)
     # Of those documents, why they were skipped by an earlier run, by key.
     _skipped: dict[str, str] = field(default_factory=dict)
@@ -308,8 +308,14 @@ class Delivery:
             self._senders = self._new_senders()
         try:
             yield
+        except DeliveryError:
+            self._senders.close()
+            with suppress(DeliveryError):  # the first one says what is wrong
+                self._surveyed = None
+                self._take_in(self._senders.collect())
+                self._withdraw()
+            raise
         except BaseException:
-            self._surveyed = None
             self._senders.close()
             raise
 
@@ -325,7 +331,8 @@ class Delivery:
     def _forward(self, wave: Sequence[Document], before: int) -> None:
         """Have a wave sent; returns when most of what was there before is on its way."""
         self._await_same(wave)
-        self._afoot.update((name, before) for document in wave for name in _names(document))
+        for name in chain.from_iterable(map(_names, wave)):
+            self._afoot.setdefault(name, before)
         self._set_out()
         self._survey(wave)
         if not self._senders.busy:
@@ -365,23 +372,29 @@ class Delivery:
         """Wait until nothing is under way; return what is in doubt, and what others are at."""
         while landed := self._senders.collect():
             self._take_in(landed)
-        stopped = Outcome(Status.NOT_SENT, "the run stopped before it was sent")
-        self._settle_all([(parcel.document, stopped) for parcel in self._senders.withdraw()])
+        self._withdraw()
         if fatal := self._senders.outage.fatal:
             raise fatal
         doubtful, contested = self._doubtful, self._contested
         self._doubtful, self._contested = [], []
         return doubtful, contested
 
+    def _withdraw(self) -> None:
+        """Settle what waited, and is not begun any more."""
+        stopped = Outcome(Status.NOT_SENT, "the run stopped before it was sent")
+        self._settle_all([(parcel.document, stopped) for parcel in self._senders.withdraw()])
+
     def _prepare(self, records: Iterable[Mapping[str, Any]]) -> list[Document]:
         latest: dict[str, Document] = {}
         rejected: dict[str, str] = {}
+        before = self.offered
         for record in records:
             self._take_in(self._senders.ready())
             try:
                 document, reason = self._read(record)
             except BadInput as problem:
                 self.bad_records.append(str(problem))
+                self._afoot[f"bad {len(self.bad_records)}"] = before
                 continue
             finally:
                 self.offered += 1
@@ -722,7 +735,8 @@ class Delivery:
         skipped = outcome.status is Status.SKIPPED
         again = skipped and self._skipped.get(document.key) == outcome.reason
         self._report(str(document), document.detail, outcome, document.version, again=again)
-        self._forget(document)
+        if outcome.status not in OPEN_ENDS:
+            self._forget(document)
 
     def _forget(self, document: Document) -> None:
         """Have it under way no longer: it has its outcome."""
@@ -767,6 +781,8 @@ class Delivery:
         )
 
 
+#: What becomes of a document that has to be offered again.
+OPEN_ENDS = frozenset({Status.IN_DOUBT, Status.NOT_SENT})
 _QUIET = frozenset({Status.DELIVERED, Status.UNCHANGED, Status.ACCEPTED, Status.SKIPPED})
 
 

@@ -80,11 +80,15 @@ class Senders:
     _flying: dict[int, Sequence[Parcel]] = field(default_factory=dict)
     _threads: list[threading.Thread] = field(default_factory=list)
     _errands: list[threading.Thread] = field(default_factory=list)
-    _changed: threading.Condition = field(default_factory=threading.Condition)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
     _failure: BaseException | None = None
     _halted: bool = False
     _closed: bool = False
     _closings: int = field(default_factory=closings)
+
+    def __post_init__(self) -> None:
+        # Whoever waits for something to send is not woken by each thing that lands.
+        self._offered, self._arrived = (threading.Condition(self._lock) for _ in range(2))
 
     @property
     def in_flight(self) -> list[Document]:
@@ -118,9 +122,9 @@ class Senders:
 
     def put(self, parcels: Sequence[Parcel]) -> None:
         """Have these sent, in this order."""
-        with self._changed:
+        with self._offered:
             self._waiting.extend(parcels)
-            self._changed.notify_all()
+            self._offered.notify_all()
         missing = 0 if self.alone else min(len(parcels), self.pace.most_connections)
         while len(self._threads) < missing:
             # Daemons: what is forgotten to be closed must not keep a process from ending.
@@ -131,7 +135,7 @@ class Senders:
 
     def withdraw(self) -> list[Parcel]:
         """Take back what nobody has begun to send."""
-        with self._changed:
+        with self._lock:
             left = list(self._waiting)
             self._waiting.clear()
             return left
@@ -147,12 +151,12 @@ class Senders:
         """
         if self.alone and not self._landed and (group := self._next_group()):
             self._fly(group)
-        with self._changed:
+        with self._arrived:
             while not (self._landed or self._failure or (until and until.done())):
                 # What waits while everything is halted is never begun.
                 if not until and not self._flying and (not self._waiting or self.halted):
                     break
-                if not self._changed.wait(within):
+                if not self._arrived.wait(within):
                     break
             self._linger()
             return self._taken()
@@ -168,7 +172,7 @@ class Senders:
             and not (self._failure or self.halted)
             and (left := until - time.monotonic()) > 0
         ):
-            self._changed.wait(left)
+            self._arrived.wait(left)
 
     def ready(self) -> list[tuple[Parcel, Sent]]:
         """Return what has landed since if it is enough, without waiting.
@@ -177,7 +181,7 @@ class Senders:
         """
         if not (len(self._landed) >= ENOUGH or self._failure):
             return []
-        with self._changed:
+        with self._lock:
             return self._taken()
 
     def _taken(self) -> list[tuple[Parcel, Sent]]:
@@ -197,8 +201,8 @@ class Senders:
                 done.set_result(context.run(work))
             except BaseException as error:  # noqa: BLE001 - raised again where the result is asked
                 done.set_exception(error)
-            with self._changed:
-                self._changed.notify_all()
+            with self._arrived:
+                self._arrived.notify()
 
         thread = threading.Thread(target=run, name="errand", daemon=True)
         self._errands = [*filter(threading.Thread.is_alive, self._errands), thread]
@@ -207,9 +211,9 @@ class Senders:
 
     def halt(self) -> None:
         """Begin nothing more."""
-        with self._changed:
+        with self._offered:
             self._halted = True
-            self._changed.notify_all()
+            self._offered.notify_all()
 
     def close(self) -> None:
         """Let what is in flight finish, and begin nothing more."""
@@ -231,7 +235,7 @@ class Senders:
         except BaseException as error:  # noqa: BLE001 - raised again by the thread that collects
             failure = error
         seconds = time.monotonic() - begun
-        with self._changed:
+        with self._lock:
             del self._flying[id(group)]
             self._landed.extend(zip(group, sent, strict=False))
             if failure:
@@ -239,7 +243,9 @@ class Senders:
             else:
                 self.outage.note(sent)
                 self._adapt(sent, seconds, closed_before)
-            self._changed.notify_all()
+            self._arrived.notify()
+            if self._waiting and len(self._flying) + 1 < self.pace.connections:
+                self._offered.notify()  # this thread takes the next; there is room for one more
 
     def _adapt(self, sent: Sequence[Sent], seconds: float, closed_before: int) -> None:
         closed = closings()
@@ -254,11 +260,11 @@ class Senders:
                 self.pace.answered(len(sent), seconds)
 
     def _wait_for_group(self) -> Sequence[Parcel]:
-        with self._changed:
+        with self._offered:
             while not self._halted:
                 if len(self._flying) < self.pace.connections and (group := self._next_group()):
                     return group
-                self._changed.wait()
+                self._offered.wait()
             return ()
 
     def _next_group(self) -> Sequence[Parcel]:

@@ -377,27 +377,29 @@ class DeliveryTarget(PlainErrors, Target):
 
     @contextmanager
     def _at_work(self, delivery: Delivery) -> Iterator[None]:
-        """Take a signal as a wish to finish, and hold back STATE when a document got no outcome."""
+        """Take a signal as a wish to finish; then emit the STATE that is covered, and no other."""
         self._delivering = True
         try:
             yield
         finally:
             self._delivering = False
             if self._unfinished(delivery):
-                # Any STATE that is held may cover documents of this batch: none is emitted any
-                # more, so that the next run is offered them again.
+                # What comes covers documents that have to be offered again.
                 self._state_frozen = True
                 self._latest_state = self._waiting_state = None
-                self._held.clear()
+            if not self._is_over(delivery):
+                self._release()
 
     def _conclude(self, delivery: Delivery) -> None:
-        """Emit the STATE that is covered by now, and end where the run is to end."""
-        if self._aborts and delivery.tally[Status.REJECTED]:
-            msg = "a document was rejected and on_reject is abort; the reasons stand above"
-            raise DeliveryError(msg)
-        self._release()
+        """End where the run is to end."""
         if PROCESS.requested:
             self._stop()
+        if self._is_over(delivery):
+            msg = "a document was rejected and on_reject is abort; the reasons stand above"
+            raise DeliveryError(msg)
+
+    def _is_over(self, delivery: Delivery) -> bool:
+        return self._aborts and delivery.tally[Status.REJECTED] > 0
 
     @property
     def _aborts(self) -> bool:
