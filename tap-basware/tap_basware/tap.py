@@ -10,7 +10,6 @@ from singer_delivery.tap import ApiTap
 from singer_sdk import typing as th
 
 from tap_basware.client import BaswareClient
-from tap_basware.noted import NotedDocuments
 from tap_basware.resources import BY_STATUS, OTHERS, accounting_documents
 from tap_basware.settings import TAP_SETTINGS
 from tap_basware.streams import BaswareStream
@@ -38,6 +37,9 @@ class TapBasware(ApiTap):
         if mode != BY_STATUS:
             msg = f"inbox_url and accounting_documents_mode {mode} exclude each other: unset one"
             raise SetupError(msg)
+        # The inbox brings SQLAlchemy, which takes as long to load as half of the rest.
+        from tap_basware.noted import NotedDocuments  # noqa: PLC0415
+
         return [NotedDocuments(self, invoices), *others]
 
     def check_connection(self) -> list[str]:

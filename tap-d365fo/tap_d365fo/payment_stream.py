@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from singer_delivery.errors import Refused, SetupError
-from singer_delivery.ledger import Ledger
 from singer_sdk import typing as th
 
 from tap_d365fo import odata
@@ -19,8 +19,9 @@ from tap_d365fo.outcomes import STREAM as INVOICES
 from tap_d365fo.payment_reading import Documents, PaymentReader
 from tap_d365fo.payment_spool import SettlementSpool
 from tap_d365fo.payments import SETTLEMENTS, TRANSACTIONS
-from tap_d365fo.settings import configured_environment
-from tap_d365fo.streams import ledger_exists
+
+if TYPE_CHECKING:
+    from singer_delivery.ledger import Ledger
 
 #: Settlements whose invoices are read and held together.
 BATCH = 500
@@ -163,18 +164,26 @@ class VendorPayments(D365Stream):
 
     @contextmanager
     def _documents(self) -> Iterator[Documents]:
-        """Give the look-up of document ids in the ledger; it finds none where there is none."""
-        url = self.config.get("ledger_url")
-        if not url or not ledger_exists(url):
-            self.logger.info("No ledger at ledger_url: document_id stays empty")
-            yield lambda _: {}
-            return
-        ledger = Ledger.open(url, configured_environment(self.config))
+        """Give the look-up of document ids in the ledger; it finds none where there is none.
 
-        def documents(keys: Iterable[str]) -> Mapping[str, str]:
-            return {key: item.key for key, item in ledger.lookup_natural(INVOICES, keys).items()}
+        The ledger is opened when the first ids are asked for: mostly nothing was settled.
+        """
+        with ExitStack() as stack:
 
-        try:
+            @cache
+            def ledger() -> Ledger | None:
+                from tap_d365fo.told_ledger import open_told  # noqa: PLC0415 - it takes its time
+
+                found = open_told(self.config)
+                if found is None:
+                    self.logger.info("No ledger at ledger_url: document_id stays empty")
+                    return None
+                return stack.enter_context(closing(found))
+
+            def documents(keys: Iterable[str]) -> Mapping[str, str]:
+                told = ledger()
+                if told is None:
+                    return {}
+                return {key: item.key for key, item in told.lookup_natural(INVOICES, keys).items()}
+
             yield documents
-        finally:
-            ledger.close()

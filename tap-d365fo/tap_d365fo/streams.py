@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
-import sqlalchemy
-from singer_delivery.ledger import Ledger
-from singer_delivery.plugin import ledger_url
 from singer_sdk import typing as th
 from singer_sdk.streams import Stream
 
 from tap_d365fo.outcomes import STREAM, transfer_outcome
-from tap_d365fo.settings import configured_environment
 
 PAGE = 1000
 
@@ -63,11 +58,12 @@ class TransferOutcomes(Stream):
         context: Mapping[str, Any] | None,
     ) -> Iterable[dict[str, Any]]:
         """Yield outcomes in the order of `sequence`, those after the bookmark only."""
-        url = ledger_url(self.config)
-        if not ledger_exists(url):
+        from tap_d365fo.told_ledger import open_told  # noqa: PLC0415 - it takes its time
+
+        ledger = open_told(self.config)
+        if ledger is None:
             self.logger.info("No ledger yet at ledger_url: target-d365fo has not run here")
             return
-        ledger = Ledger.open(url, configured_environment(self.config))
         try:
             after = self.get_starting_replication_key_value(context) or 0
             while entries := ledger.outcomes(STREAM, after=after, limit=PAGE):
@@ -76,14 +72,3 @@ class TransferOutcomes(Stream):
                 after = entries[-1].sequence
         finally:
             ledger.close()
-
-
-def ledger_exists(url: str) -> bool:
-    """Tell whether there is a ledger to read; a database server is asked by opening it."""
-    try:
-        parsed = sqlalchemy.make_url(url)
-    except sqlalchemy.exc.ArgumentError:
-        return True  # opening it says what is wrong
-    if parsed.get_backend_name() != "sqlite":
-        return True
-    return bool(parsed.database) and Path(parsed.database or "").exists()
