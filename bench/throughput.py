@@ -389,7 +389,7 @@ def rows_of(remote: Remote, folder: Path, found: list[dict[str, Any]]) -> list[l
     made = target(remote, folder / "unused.db", {})
     source = basware_source(made.mapping, OFFERED)
     courier = InvoiceCourier(
-        made.client, source, made.dimension_formats, made.invoice_lookup, InvoiceRules()
+        made.client, source, lambda: made.dimension_formats, made.invoice_lookup, InvoiceRules()
     )
     documents = [courier.prepare(record) for record in found]
     made.client.close()

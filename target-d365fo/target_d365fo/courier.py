@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from singer_delivery.courier import Courier, Sent
@@ -70,15 +71,16 @@ class InvoiceCourier(Courier):
         self,
         client: D365Client,
         source: InvoiceSource,
-        formats: DimensionFormats,
+        formats: Callable[[], DimensionFormats],
         lookup: InvoiceLookup,
         rules: InvoiceRules,
         *,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        """`formats` may ask Dynamics: it is called when the first invoice is prepared."""
         self._client = client
         self._source = source
-        self._formats = formats
+        self._load_formats = formats
         self._lookup = lookup
         self._rules = rules
         self._sleep = sleep
@@ -87,6 +89,10 @@ class InvoiceCourier(Courier):
         )
         # A derived reference finds all that was made of a document, without reading descriptions.
         self._described = not rules.derived_reference
+
+    @cached_property
+    def _formats(self) -> DimensionFormats:
+        return self._load_formats()
 
     def prepare(self, record: Record) -> Document:
         """Turn a record into an invoice; raises Rejected."""

@@ -123,13 +123,18 @@ def examine(config: Mapping[str, Any]) -> Iterator[Finding]:
             "whether Dynamics lets us number invoices cannot be seen without writing one",
             NUMBERS,
         )
-    mapped = look("mapping", lambda: f"{', '.join(target.mapping.legal_entities)} are mapped")
+    mapped = look("mapping", lambda: _mapped(target))
     yield mapped
     if mapped.verdict is Verdict.FINE:
         yield from _mapping(client, target.mapping)
         if formats.verdict is Verdict.FINE:
             yield _dimensions(target)
             yield _segments(target)
+
+
+def _mapped(target: TargetD365FO) -> str:
+    target.check_mapped_fields()
+    return f"{', '.join(target.mapping.legal_entities)} are mapped"
 
 
 def _readable(client: D365Client, flow: str, names: Sequence[str]) -> Finding:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from singer_delivery.courier import Courier
 from singer_delivery.sink import DeliverySink
+from tap_d365fo.dimensions import DimensionFormats
 
 from target_d365fo.courier import InvoiceCourier, InvoiceRules, InvoiceSource
 from target_d365fo.entity_courier import EntityCourier
@@ -27,6 +28,10 @@ class InvoiceSink(DeliverySink):
         """How a record becomes an invoice."""
         raise NotImplementedError
 
+    def formats(self) -> DimensionFormats:
+        """Ask Dynamics for what invoices have to fit: only when there is one."""
+        return self.target.dimension_formats
+
     @property
     def together(self) -> tuple[int, int]:
         """The least and the most invoices of a request; one where Dynamics numbers the headers."""
@@ -41,7 +46,7 @@ class InvoiceSink(DeliverySink):
         return InvoiceCourier(
             self.target.client,
             self.source,
-            self.target.dimension_formats,
+            self.formats,
             self.target.invoice_lookup,
             InvoiceRules(
                 derived_reference=config["header_reference"] == "derived",
@@ -69,6 +74,11 @@ class AccountingDocumentSink(InvoiceSink):
     def source(self) -> InvoiceSource:
         """How a record becomes an invoice; the mapping is read now, before anything is sent."""
         return basware_source(self.target.mapping, tuple(self.config["processing_statuses"]))
+
+    def formats(self) -> DimensionFormats:
+        """Ask Dynamics for that, and for the fields that only the mapping knows."""
+        self.target.check_mapped_fields()
+        return super().formats()
 
 
 class EntitySink(DeliverySink):

@@ -52,13 +52,15 @@ class TargetD365FO(DeliveryTarget):
     def mapping(self) -> Mapping:
         """The mapping; raises SetupError naming file, line and remedy."""
         try:
-            mapping = load_mapping(self.config["mapping_file"])
+            return load_mapping(self.config["mapping_file"])
         except MappingError as error:
             raise SetupError(str(error)) from None
-        entities = [mapping.for_legal_entity(name) for name in mapping.legal_entities]
+
+    def check_mapped_fields(self) -> None:
+        """Ask Dynamics for the fields that only the mapping knows. Raises SetupError."""
+        entities = [self.mapping.for_legal_entity(name) for name in self.mapping.legal_entities]
         self._check_fields(HEADERS, {name for e in entities for name in e.header.fields})
         self._check_fields(LINES, {name for e in entities for name in e.line.fields})
-        return mapping
 
     def _check_fields(self, entity_set: str, names: set[str]) -> None:
         """Raise SetupError for a field that only the mapping knows: it would reject every invoice.
@@ -124,6 +126,7 @@ class TargetD365FO(DeliveryTarget):
         checked = [f"{found}; {formats.ledger_format}"]
         if Path(self.config["mapping_file"]).exists():
             entities = ", ".join(self.mapping.legal_entities)
+            self.check_mapped_fields()
             checked.append(f"mapping for {entities}")
         else:
             checked.append(f"no {self.config['mapping_file']}, so no accounting_documents")

@@ -192,7 +192,8 @@ class Run:
             client: Any = self._dynamics()
             source = basware_source(ours)
             lookup, nap = InvoiceLookup(client), self.process.nap
-            return InvoiceCourier(client, source, FORMATS, lookup, rules, sleep=nap), DYNAMICS
+            courier = InvoiceCourier(client, source, lambda: FORMATS, lookup, rules, sleep=nap)
+            return courier, DYNAMICS
         client = BaswareClient(shop.basware, self.process)
         desk = RequestDesk(client, longest_wait=0) if shop.confirms else None
         if self.job is Job.OUTCOMES:

@@ -52,7 +52,7 @@ def courier(client: D365Client, sleep: Callable[[float], None] = lambda _: None)
     return InvoiceCourier(
         client,
         basware_source(MAPPING),
-        FORMATS,
+        lambda: FORMATS,
         InvoiceLookup(client, posted=False),
         InvoiceRules(derived_reference=False),
         sleep=sleep,

@@ -90,7 +90,7 @@ def courier(client: D365Client, *, derived: bool) -> InvoiceCourier:
     return InvoiceCourier(
         client,
         basware_source(MAPPING),
-        FORMATS,
+        lambda: FORMATS,
         InvoiceLookup(client),
         InvoiceRules(derived_reference=derived),
         sleep=lambda _: None,
