@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from singer_delivery.errors import AccessDenied, Refused
 
 from tap_d365fo.client import D365Client
-from tap_d365fo.entity_stream import D365Stream
+
+if TYPE_CHECKING:
+    from tap_d365fo.entity_stream import D365Stream
 
 
 def check_connection(client: D365Client) -> str:

@@ -99,8 +99,10 @@ class InvoiceCourier(Courier):
         if not self._id(record):
             msg = "it has no id"
             raise Rejected(msg)
+        # First: what it says of the settings counts before what is wrong with an invoice.
+        formats = self._formats
         invoice = self._source.read(record)
-        rows = invoice_rows(invoice, self._formats, credit_correction=self._rules.credit_correction)
+        rows = invoice_rows(invoice, formats, credit_correction=self._rules.credit_correction)
         reference = ""
         if self._rules.derived_reference:
             reference = header_reference(invoice.document_id, self._rules.reference_prefix)
