@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from singer_delivery import loaded
 from singer_delivery.errors import DeliveryError, SetupError
 from singer_delivery.redaction import REDACTOR, install
 
@@ -17,6 +18,7 @@ class PlainGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
+        loaded.leave_alone()
         install()
         try:
             return super().invoke(ctx)

@@ -13,7 +13,7 @@ from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.plugin_base import PluginBase
 
-from singer_delivery import logs
+from singer_delivery import loaded, logs
 from singer_delivery.bodies import MIB
 from singer_delivery.errors import DeliveryError, SetupError
 from singer_delivery.http import HttpOptions
@@ -161,6 +161,7 @@ class PlainErrors(PluginBase):
     def _in_words(cls, callback: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(callback)
         def run(**kwargs: Any) -> Any:
+            loaded.leave_alone()
             install_redaction()
             logs.prepare()
             try:
