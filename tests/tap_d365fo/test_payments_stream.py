@@ -13,7 +13,7 @@ import pytest
 from sandbox.faults import Fault
 from sandbox.server import Sandbox
 from singer_delivery.document import Document, Outcome, Status
-from singer_delivery.errors import SetupError
+from singer_delivery.errors import LedgerError, SetupError
 from singer_delivery.ledger import Ledger
 from tap_d365fo.natural_key import natural_key, natural_key_text
 
@@ -286,6 +286,31 @@ def test_the_document_comes_from_the_ledger(desk: Desk, tmp_path: Path) -> None:
     absent = f"sqlite:///{tmp_path / 'absent.db'}"
     assert [r["document_id"] for r in desk.read_all(ledger_url=absent)] == [None, None]
     assert not (tmp_path / "absent.db").exists()
+
+
+def test_the_ledger_may_be_where_a_reference_says(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    monkeypatch.setenv("LEDGER_OF_TEST", url)
+    ledger = Ledger.open(url, desk.sandbox.d365fo_url)
+    key = natural_key_text(natural_key("usmf", "V1", "INV-1"))
+    document = Document("bw-138e7d94", None, "f", natural_key=key)
+    ledger.settle("vendor_invoices", document, Outcome(Status.DELIVERED), "run-1")
+    ledger.close()
+    desk.dynamics.pay_invoice("usmf", desk.post("10.00"), date="2026-11-20")
+
+    assert [r["document_id"] for r in desk.read(ledger_url="env:LEDGER_OF_TEST")] == ["bw-138e7d94"]
+
+
+def test_where_nothing_was_settled_the_ledger_is_not_opened(desk: Desk, tmp_path: Path) -> None:
+    damaged = tmp_path / "ledger.db"
+    damaged.write_text("no database")
+
+    assert desk.read(ledger_url=f"sqlite:///{damaged}") == []
+    desk.dynamics.pay_invoice("usmf", desk.post("10.00"), date="2026-11-20")
+    with pytest.raises(LedgerError, match="not a database"):
+        desk.read(ledger_url=f"sqlite:///{damaged}")
 
 
 def test_a_run_goes_on_where_the_last_one_ended(desk: Desk) -> None:

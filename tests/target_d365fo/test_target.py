@@ -124,6 +124,30 @@ def test_a_field_that_only_the_mapping_knows_is_told_before_it_rejects_everythin
     assert "LineComment" in error
 
 
+def test_without_an_invoice_dynamics_is_asked_nothing_not_even_for_a_token(
+    dynamics: Dynamics,
+) -> None:
+    state = dynamics.deliver()
+
+    assert "accounting_documents" in state
+    assert list(dynamics.sandbox.journal.requests()) == []
+
+
+def test_a_malformed_mapping_ends_a_run_without_invoices_too(
+    dynamics: Dynamics, tmp_path: Path
+) -> None:
+    file = tmp_path / "mapping.yml"
+    file.write_text("version: 1\n")
+
+    assert "companies" in dynamics.deliver(expect=SetupError, mapping_file=str(file))
+
+
+def test_a_schema_that_is_none_stands_in_nobodys_way(dynamics: Dynamics) -> None:
+    dynamics.deliver(accounting_document(), schema={"properties": {"invoiceId": {"type": "text"}}})
+
+    assert len(dynamics.headers()) == 1
+
+
 def test_posted_invoices_that_are_not_shown_name_the_setting(dynamics: Dynamics) -> None:
     dynamics.fault(
         "status",
