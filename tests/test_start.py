@@ -9,7 +9,9 @@ import json
 import subprocess
 import sys
 
+import click
 import pytest
+from singer_delivery.operator.cli import COMMANDS, main
 
 #: Takes as long to load as the SDK itself, or is for few users.
 SLOW = {
@@ -44,6 +46,30 @@ def loaded(code: str) -> set[str]:
 )
 def test_a_plugin_starts_without_what_few_runs_need(module: str, without: set[str]) -> None:
     assert not loaded(f"import {module}") & without
+
+
+@pytest.mark.parametrize(
+    ("arguments", "without"),
+    [
+        (["--help"], SLOW | {"sqlalchemy", "requests", "singer_sdk"}),
+        (["list", "--help"], SLOW | {"requests", "singer_sdk"}),
+    ],
+)
+def test_a_command_starts_without_what_others_need(arguments: list[str], without: set[str]) -> None:
+    code = (
+        "from singer_delivery.operator.cli import main\n"
+        f"try: main({arguments!r})\n"
+        "except SystemExit: pass"
+    )
+    assert not loaded(code) & without
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_is_where_its_name_leads(name: str) -> None:
+    command = main.get_command(click.Context(main), name)
+
+    assert command is not None
+    assert command.name == name
 
 
 def test_a_plugin_takes_what_it_has_loaded_out_of_the_search_for_garbage() -> None:

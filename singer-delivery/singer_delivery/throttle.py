@@ -8,11 +8,13 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
-import requests
-
 from singer_delivery.stopping import PROCESS, Stop
+
+if TYPE_CHECKING:
+    import requests
 
 
 def retry_after(response: requests.Response) -> float | None:

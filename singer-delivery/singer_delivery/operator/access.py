@@ -18,12 +18,9 @@ from singer_delivery.engines import printable
 from singer_delivery.errors import LedgerError
 from singer_delivery.identity import Identity, current
 from singer_delivery.ledger import Ledger
+from singer_delivery.operator.ledger_address import URL_VARIABLES
 from singer_delivery.secrets.references import reveal
 from singer_delivery.trail import Pen
-
-DEFAULT_URL = "sqlite:///delivery-ledger.db"
-#: The first is what Meltano sets for a utility with the setting ledger_url.
-URL_VARIABLES = ("SINGER_DELIVERY_LEDGER_URL", "LEDGER_URL")
 
 
 @dataclass

@@ -25,7 +25,8 @@ from singer_delivery.identity import describe
 from singer_delivery.ledger import Ledger
 from singer_delivery.ledger_books import LedgerBooks
 from singer_delivery.live import LiveSystem, live_opener
-from singer_delivery.operator.access import DEFAULT_URL, Desk
+from singer_delivery.operator.access import Desk
+from singer_delivery.operator.ledger_address import DEFAULT_URL
 from singer_delivery.operator.live_settings import config_files, plugin_settings
 from singer_delivery.operator.live_tables import FORMATS, show
 from singer_delivery.operator.options import place_options

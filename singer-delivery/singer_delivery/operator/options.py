@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from singer_delivery.errors import DeliveryError
-from singer_delivery.operator.access import URL_VARIABLES
+from singer_delivery.operator.ledger_address import URL_VARIABLES
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

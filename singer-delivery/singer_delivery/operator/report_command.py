@@ -14,7 +14,8 @@ from typing import TextIO
 import click
 
 from singer_delivery.errors import DeliveryError, SetupError
-from singer_delivery.operator.access import DEFAULT_URL, Desk
+from singer_delivery.operator.access import Desk
+from singer_delivery.operator.ledger_address import DEFAULT_URL
 from singer_delivery.operator.live_commands import (
     AGREE,
     BLIND,
