@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sandbox.chaos import Chaos
 
-SYSTEMS = ("basware", "storage", "entra", "d365fo")
+SYSTEMS = ("basware", "storage", "entra", "d365fo", "blobs")
 KINDS = ("latency", "status", "reset_before", "reset_after", "batch_part")
 # What happened to a request, for the journal.
 FIRED = web.RequestKey("fault", str)

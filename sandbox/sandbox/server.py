@@ -24,6 +24,7 @@ from sandbox.control import create_control_app
 from sandbox.d365fo import tokens as d365fo_tokens
 from sandbox.d365fo.app import create_app as create_d365fo_app
 from sandbox.d365fo.app import create_entra_app
+from sandbox.d365fo.data_management import DataManagement, create_store_app
 from sandbox.d365fo.state import D365State
 from sandbox.faults import FaultQueue, fault_middleware
 from sandbox.journal import RequestJournal, journal_middleware
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
 HOST = "localhost"
 #: Longest wait for bytes that have arrived to be read.
 FINISH_SECONDS = 5.0
-ORIGINS = ("basware", "storage", "entra", "d365fo", "control")  # their ports are in this order
+# Their ports are in this order.
+ORIGINS = ("basware", "storage", "entra", "d365fo", "control", "blobs")
 
 
 class Sandbox:
@@ -56,6 +58,7 @@ class Sandbox:
         self.journal = RequestJournal(self.clock)
         self.basware = BaswareState(self.clock, self.switches.basware)
         self.d365fo = D365State(self.clock, self.switches.d365fo)
+        self.data_management = DataManagement(self.d365fo, lambda: self.url("blobs"))
         self.chaos = Chaos(
             {"basware": self.basware.revoke_tokens, "d365fo": self.d365fo.revoke_tokens}
         )
@@ -165,6 +168,7 @@ class Sandbox:
         self.clock.reset()
         self.basware.reset()
         self.d365fo.reset()
+        self.data_management.clear()
         self.journal.clear()
 
     def load(self, world: World) -> None:
@@ -192,6 +196,7 @@ class Sandbox:
             "entra": create_entra_app(self),
             "d365fo": create_d365fo_app(self),
             "control": create_control_app(self),
+            "blobs": create_store_app(self.data_management),
         }
 
     def _remove_directory(self) -> None:

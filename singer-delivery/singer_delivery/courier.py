@@ -48,6 +48,13 @@ class Courier(ABC):
         """
         return False
 
+    def under_way(self, entry: Entry) -> Outcome | None:  # noqa: ARG002
+        """Return why a document is left alone for now: the target is still at what was sent of it.
+
+        None for what only reading back can tell, as where nothing is carried out later.
+        """
+        return None
+
     @abstractmethod
     def survey(
         self, batch: Sequence[Document], known: Mapping[str, Entry]

@@ -87,7 +87,7 @@ class DeliveryOptions:
 
 
 @dataclass(frozen=True)
-class _Survey:
+class Surveyed:
     """A wave that is looked at. `seen` holds revisions by key, `late` the outcomes of old versions.
 
     `look` returns what the courier decides for the others, once it has looked.
@@ -127,7 +127,7 @@ class Delivery:
     # The revisions of those that are this run's own.
     _fences: dict[str, int] = field(default_factory=dict)
     # The wave that is looked at, and not on its way yet.
-    _surveyed: _Survey | None = None
+    _surveyed: Surveyed | None = None
     # What is to be read back, and what other runs are at; since when there is any.
     _doubtful: list[Document] = field(default_factory=list)
     _contested: list[Document] = field(default_factory=list)
@@ -422,9 +422,12 @@ class Delivery:
     def _late(self, document: Document, known: Mapping[str, Entry]) -> Outcome | None:
         """Return what becomes of an older version than the one that came last, as by a replay.
 
-        Whatever became of that one: the source waits for the answer to it.
+        Whatever became of that one: the source waits for the answer to it. Nor does anything
+        become of a document while the target is still at an earlier sending of it.
         """
         entry = known.get(document.key)
+        if entry and entry.status in OPEN and (busy := self.courier.under_way(entry)):
+            return replace(busy, late=True)
         if not (entry and entry.key == document.key and self.courier.is_older(document, entry)):
             return None
         reason = f"an older version: that of {entry.version} came in already, and counts"
@@ -519,7 +522,7 @@ class Delivery:
         late = {document.key: late for document in wave if (late := self._late(document, known))}
         looked_at = [document for document in wave if document.key not in late]
         look = self._look_beside(looked_at, known) if looked_at else dict
-        self._surveyed = _Survey(wave, seen, late, look, again)
+        self._surveyed = Surveyed(wave, seen, late, look, again)
 
     def _look_beside(
         self, wave: Sequence[Document], known: Mapping[str, Entry]
@@ -545,7 +548,8 @@ class Delivery:
         judged = {**surveyed.late, **surveyed.look()}
         pairs = [(document, judged[document.key]) for document in surveyed.wave]
         self._settle_unsent([pair for pair in pairs if isinstance(pair[1], Outcome)], surveyed.seen)
-        pending = [pair for pair in pairs if not isinstance(pair[1], Outcome)]
+        unsettled = [pair for pair in pairs if not isinstance(pair[1], Outcome)]
+        pending = self._set_aside(unsettled, surveyed)
         intended = self.ledger.intend(
             self.courier.stream,
             [document for document, _ in pending],
@@ -561,6 +565,14 @@ class Delivery:
                 if one.key not in intended.contested
             ]
         )
+
+    def _set_aside(
+        self,
+        pending: Sequence[tuple[Document, Any]],
+        surveyed: Surveyed,  # noqa: ARG002
+    ) -> Sequence[tuple[Document, Any]]:
+        """Return what is sent now; a kind of delivery may keep some of it for another way."""
+        return pending
 
     def _settle_unsent(
         self, outcomes: Sequence[tuple[Document, Outcome]], seen: Mapping[str, int]

@@ -8,7 +8,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
+from typing import BinaryIO
 from urllib.parse import urlsplit
+
+#: Bytes of a file that are read at a time.
+CHUNK = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,12 @@ def path_of(url: str) -> str:
     return urlsplit(url).path
 
 
-def digest(body: bytes | None) -> str:
-    """Return the SHA-256 of a body in hex, "" for none."""
-    return hashlib.sha256(body).hexdigest() if body else ""
+def digest(body: bytes | BinaryIO | None) -> str:
+    """Return the SHA-256 of a body in hex, "" for none; of a file, all of it."""
+    if isinstance(body, bytes | None):
+        return hashlib.sha256(body).hexdigest() if body else ""
+    found = hashlib.sha256()
+    body.seek(0)
+    while some := body.read(CHUNK):
+        found.update(some)
+    return found.hexdigest()

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -118,18 +118,20 @@ class ApiSession:
         *,
         params: Mapping[str, str] | None = None,
         json_body: Any = None,
-        data: bytes | None = None,
+        data: bytes | BinaryIO | None = None,
         headers: Mapping[str, str] | None = None,
         accept: frozenset[int] = frozenset(),
     ) -> requests.Response:
         """Send one request and return its answer; `url` is a path or an absolute URL of the origin.
 
-        Statuses in `accept` are returned like a success. A redirect is returned, never followed.
-        Once a stop is requested, a request that would have to wait is given up (Unavailable).
+        `data` that is a file is sent as it is read, from its beginning with each attempt. Statuses
+        in `accept` are returned like a success. A redirect is returned, never followed. Once a stop
+        is requested, a request that would have to wait is given up (Unavailable).
         Raises AccessDenied, Refused, Unavailable, InDoubt or ForeignOrigin.
         """
         target = self._pinned(url)
-        body, content_type = data, {}
+        body: bytes | BinaryIO | None = data
+        content_type = {}
         if json_body is not None:
             body, content_type = encode_json(json_body), {"Content-Type": "application/json"}
         call = _Call(method.upper(), target, params, body, {**content_type, **(headers or {})})
@@ -242,6 +244,8 @@ class ApiSession:
             return error
 
     def _answer(self, call: _Call, headers: Mapping[str, str]) -> requests.Response:
+        if not isinstance(call.body, bytes | None):
+            call.body.seek(0)
         with telemetry().request(call.method, call.url) as answered:
             answer = self._session.request(
                 call.method,
@@ -353,7 +357,7 @@ class _Call:
     method: str
     url: str
     params: Mapping[str, str] | None
-    body: bytes | None
+    body: bytes | BinaryIO | None
     headers: Mapping[str, str]
     anonymous: bool = False
 

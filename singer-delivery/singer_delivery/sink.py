@@ -68,7 +68,7 @@ class DeliverySink(PlainRecords, BatchSink):
     @cached_property
     def delivery(self) -> Delivery:
         """The delivery of this stream in this run."""
-        return Delivery(
+        return self.way(
             self.courier,
             self.target.ledger,
             self.target.run_id,
@@ -85,6 +85,11 @@ class DeliverySink(PlainRecords, BatchSink):
             stopping=lambda: PROCESS.requested,
             sleep=PROCESS.sleep,
         )
+
+    @property
+    def way(self) -> type[Delivery]:
+        """The kind of delivery."""
+        return Delivery
 
     @property
     def together(self) -> tuple[int, int]:

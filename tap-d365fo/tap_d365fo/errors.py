@@ -190,6 +190,13 @@ def parse_infolog(text: str) -> list[InfoLog]:
     return [InfoLog(line.level, _sentence(line.text)) for line in lines]
 
 
+def telling(text: str) -> str:
+    """Return a message without its technical parts; of an infolog, the lines for a person."""
+    row = FAILED_ROW.search(text)
+    infolog = tuple(parse_infolog((row["infolog"] if row else text) or ""))
+    return _shorten(_words(infolog) or _sentence(text))
+
+
 def _sentence(text: str) -> str:
     """Join the lines of a text and undo the full stop that F&O adds to one."""
     return re.sub(r"\.\.$", ".", re.sub(r"\s+", " ", text).strip())

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
-from singer_delivery.courier import Courier, Sent
+from singer_delivery.consigning import ConsigningCourier, Consignment
+from singer_delivery.courier import Sent
 from singer_delivery.dispatch import Dispatch
 from singer_delivery.document import Document, Entry, Outcome, Status, fingerprint
-from singer_delivery.errors import BadInput, Rejected
+from singer_delivery.errors import BadInput, Rejected, SetupError
 from tap_d365fo.client import D365Client
 from tap_d365fo.dimensions import DimensionFormats
 from tap_d365fo.natural_key import natural_key_text
 
 from target_d365fo.compare import yes_no
 from target_d365fo.content_mark import ContentMark
+from target_d365fo.executions import Executions
 from target_d365fo.halves import whole_header
+from target_d365fo.held import CONTENT, Held, as_sent, pending_whole
+from target_d365fo.imported import ImportedInvoices
 from target_d365fo.invoice import VendorInvoice
 from target_d365fo.judgement import Case, Plan, is_own, judge
-from target_d365fo.lookup import Found, InvoiceKey, InvoiceLookup, Pending
+from target_d365fo.lookup import Found, InvoiceKey, InvoiceLookup
+from target_d365fo.packaging import Package, Packager
 from target_d365fo.payload import (
     InvoiceRows,
     header_reference,
@@ -33,8 +39,6 @@ from target_d365fo.sending import LOOKS, PAUSE, Sender, finish_half, remove_half
 from target_d365fo.versions import is_earlier
 
 Record = Mapping[str, Any]
-#: Detail for `read_back` alone; what starts with an underscore is of no use to readers of logs.
-CONTENT = "_content"
 
 
 @dataclass(frozen=True)
@@ -62,10 +66,15 @@ class InvoiceRules:
     posted_description_lookup: bool = True
 
 
-class InvoiceCourier(Courier):
-    """Pending vendor invoices; the ledger's stream is the same whatever stream they come from."""
+class InvoiceCourier(ConsigningCourier):
+    """Pending vendor invoices; the ledger's stream is the same whatever stream they come from.
+
+    With `packager`, many of them can go together in a data package. Without `executions`, none
+    ever did.
+    """
 
     stream = "vendor_invoices"
+    claim = "data packages of vendor invoices"
 
     def __init__(
         self,
@@ -76,6 +85,8 @@ class InvoiceCourier(Courier):
         rules: InvoiceRules,
         *,
         sleep: Callable[[float], None] = time.sleep,
+        packager: Packager | None = None,
+        executions: Executions | None = None,
     ) -> None:
         """`formats` may ask Dynamics: it is called when the first invoice is prepared."""
         self._client = client
@@ -87,6 +98,10 @@ class InvoiceCourier(Courier):
         self._sender = Sender(
             client, lookup, derived_reference=rules.derived_reference, sleep=sleep
         )
+        self._packager = packager
+        self._executions = executions
+        marked = packager is None or packager.rules.on_hold
+        self._imported = ImportedInvoices(client, self._held, marked=marked)
         # A derived reference finds all that was made of a document, without reading descriptions.
         self._described = not rules.derived_reference
 
@@ -231,8 +246,53 @@ class InvoiceCourier(Courier):
         """Return what `send` would put on the wire."""
         return self._sender.dispatch(document, plan or Plan())
 
+    def part_of(self, document: Document, plan: Plan) -> str | None:
+        """Return the legal entity that it goes into with others; None where it goes by itself."""
+        return self._packager.part_of(document, plan) if self._packager else None
+
+    def is_full(self, documents: int, weight: int) -> bool:
+        """Tell whether so many invoices, of so many rows, are to leave."""
+        return self._packager is not None and self._packager.is_full(documents, weight)
+
+    def packed(self, consignment: Consignment) -> AbstractContextManager[Package]:
+        """Give the consignment as a data package that Dynamics can read."""
+        return self._packing.packed(consignment)
+
+    def begin(self, consignment: Consignment, packed: Package) -> None:
+        """Have Dynamics begin to import it; see `Packager`."""
+        self._packing.begin(consignment, packed)
+
+    @property
+    def _packing(self) -> Packager:
+        if self._packager is None:
+            msg = "invoices go into data packages only with load_method: package"
+            raise SetupError(msg)
+        return self._packager
+
+    def under_way(self, entry: Entry) -> Outcome | None:
+        """Return that Dynamics may still be importing a document."""
+        return self._executions.under_way(entry) if self._executions else None
+
     def read_back(self, entries: Sequence[Entry]) -> Mapping[str, Outcome]:
         """Return the invoices that Dynamics holds whole; finish or remove halves.
+
+        Those that went with an import are looked at when that is over: it is waited for.
+        """
+        if self._executions is None:
+            return self._read_back(entries)
+        waiting = self._executions.wait_for(entries)
+        over = [entry for entry in entries if entry.key not in waiting]
+        consigned = [entry for entry in over if self._executions.is_over(entry)]
+        keys = {entry.key for entry in consigned}
+        outcomes = {**waiting, **self._read_back([e for e in over if e.key not in keys])}
+        outcomes |= self._imported.settled(consigned, self._executions)
+        if self._packager:
+            # Of these nobody knows what is wrong with them: sent by itself, each is told.
+            self._packager.singly |= keys - outcomes.keys()
+        return outcomes
+
+    def _read_back(self, entries: Sequence[Entry]) -> Mapping[str, Outcome]:
+        """Return those that Dynamics holds whole; finish or remove halves.
 
         A pending invoice counts when it has exactly the content that was sent: an earlier version
         that was to be replaced does not. Halves, which only the sequential mode leaves behind, are
@@ -253,7 +313,7 @@ class InvoiceCourier(Courier):
         outcomes = {key: self._settled(found) for key, found in held.items()}
         return {key: outcome for key, outcome in outcomes.items() if outcome}
 
-    def _held(self, entries: Sequence[Entry]) -> dict[str, _Held]:
+    def _held(self, entries: Sequence[Entry]) -> dict[str, Held]:
         """Read what Dynamics holds of these documents, by key."""
         keys = {entry.key: InvoiceKey.of(entry) for entry in entries}
         found = self._lookup.find(list(keys.values()), described=self._described)
@@ -265,53 +325,27 @@ class InvoiceCourier(Courier):
         held = {}
         for entry in entries:
             outcome = _posted_whole(_case(entry, keys[entry.key], found[entry.key]))
-            halves, other = [], False
+            halves, others = [], []
             for pending in own[entry.key]:
                 if pending.is_unfinished(entry.key):
                     halves.append((pending, lines[pending.identity]))
-                elif _as_sent(entry, pending, lines[pending.identity]):
-                    outcome = outcome or _pending_whole(pending)
+                elif as_sent(entry, pending, lines[pending.identity]):
+                    outcome = outcome or pending_whole(pending)
                 else:
-                    other = True
-            held[entry.key] = _Held(entry, outcome, other, tuple(halves))
+                    others.append((pending, lines[pending.identity]))
+            held[entry.key] = Held(entry, outcome, tuple(others), tuple(halves))
         return held
 
-    def _settled(self, found: _Held) -> Outcome | None:
+    def _settled(self, found: Held) -> Outcome | None:
         """Finish one half that lacks nothing, where there is no whole invoice; remove others."""
         outcome = found.outcome
         for pending, lines in found.halves:
-            if outcome is None and not found.other and _as_sent(found.entry, pending, lines):
+            if outcome is None and not found.others and as_sent(found.entry, pending, lines):
                 finish_half(self._client, pending, whole_header(found.entry.detail))
-                outcome = _pending_whole(pending)
+                outcome = pending_whole(pending)
             else:
                 remove_half(self._client, pending, found.entry.key)
         return outcome
-
-
-@dataclass(frozen=True)
-class _Held:
-    """What Dynamics holds of one document: its outcome if it is whole, and halves with lines.
-
-    `other` tells whether there is a whole one of other contents, such as an earlier version.
-    """
-
-    entry: Entry
-    outcome: Outcome | None
-    other: bool
-    halves: tuple[tuple[Pending, Sequence[Record]], ...]
-
-    @property
-    def state(self) -> list[tuple[str, str, int]]:
-        """What changes as long as somebody writes."""
-        return [(half.reference, half.version, len(lines)) for half, lines in self.halves]
-
-
-def _as_sent(entry: Entry, pending: Pending, lines: Sequence[Record]) -> bool:
-    """Tell whether a pending invoice is what was sent, but for what marks a half."""
-    header = dict(pending.row)
-    if pending.is_unfinished(entry.key):
-        header |= whole_header(entry.detail)
-    return ContentMark.load(entry.detail[CONTENT]).matches(header, lines)
 
 
 def _key(invoice: VendorInvoice, rows: InvoiceRows) -> InvoiceKey:
@@ -354,8 +388,3 @@ def _posted_whole(case: Case) -> Outcome | None:
                 Status.DELIVERED, remote_key=posted.voucher, detail=detail, natural_key=natural
             )
     return None
-
-
-def _pending_whole(pending: Pending) -> Outcome:
-    detail = {"header_reference": pending.reference}
-    return Outcome(Status.DELIVERED, remote_key=pending.reference, detail=detail)

@@ -7,6 +7,9 @@ from typing import Any
 from singer_sdk import typing as th
 
 from target_d365fo.accounting_document import OFFERED
+from target_d365fo.executions import Patience
+from target_d365fo.package import Form
+from target_d365fo.packaging import MOST_ROWS, PackageRules
 
 INVOICE_SETTINGS: tuple[th.Property[Any], ...] = (
     th.Property(
@@ -16,6 +19,16 @@ INVOICE_SETTINGS: tuple[th.Property[Any], ...] = (
         title="Mapping file",
         description="Path of mapping.yml: what Basware and Dynamics call the same thing. Read when "
         "accounting_documents arrive.",
+    ),
+    th.Property(
+        "load_method",
+        th.StringType,
+        default="batch",
+        allowed_values=["batch", "package"],
+        title="Load method",
+        description="How invoices are written. batch: each by OData, in a transaction. package: "
+        "many together as a data package, which Dynamics imports by itself later; for hundreds of "
+        "thousands. Needs an import project in Data management, and header_reference: derived.",
     ),
     th.Property(
         "header_reference",
@@ -52,6 +65,81 @@ INVOICE_SETTINGS: tuple[th.Property[Any], ...] = (
         title="Invoices per request, at least",
         description="Where that begins, and how far it may come down; the same number as "
         "max_invoices_per_request leaves nothing to measure.",
+    ),
+    th.Property(
+        "data_project",
+        th.StringType,
+        default=Form.project,
+        title="Data project",
+        description="Import project in Data management that packages are imported with.",
+    ),
+    th.Property(
+        "max_invoices_per_package",
+        th.IntegerType(minimum=1, maximum=20_000),
+        default=PackageRules.most_invoices,
+        title="Invoices per package, at most",
+        description="How many invoices go into one data package; fewer where they have more than "
+        f"{MOST_ROWS:,} rows. The run keeps so many in memory.",
+    ),
+    th.Property(
+        "package_on_hold",
+        th.BooleanType,
+        default=True,
+        title="Packages on hold",
+        description="Whether headers in a package say that they are incomplete, and are on hold, "
+        "until all lines are found in Dynamics, and that is taken back. Without it an invoice can "
+        "be seen, and taken up by a workflow, while lines of it are still missing.",
+    ),
+    th.Property(
+        "package_poll_seconds",
+        th.NumberType(exclusive_minimum=0),
+        default=Patience.poll,
+        title="Asking about packages",
+        description="Seconds between two looks at whether Dynamics has imported a package.",
+    ),
+    th.Property(
+        "package_limit_seconds",
+        th.IntegerType(minimum=1),
+        default=int(Patience.limit),
+        title="Longest import",
+        description="Seconds that a run waits for imports of packages. What is not over by then "
+        "stays in doubt, and the next run goes on waiting.",
+    ),
+    th.Property(
+        "package_start_limit_seconds",
+        th.IntegerType(minimum=0),
+        default=int(Patience.start_limit),
+        title="Longest start of an import",
+        description="Seconds after which an import that Dynamics does not know was never begun, "
+        "so that its invoices are sent again.",
+    ),
+    th.Property(
+        "package_source_format",
+        th.StringType,
+        default=Form.source_format,
+        title="Source data format",
+        description="Name of a source data format in Data management that is XML with elements.",
+    ),
+    th.Property(
+        "package_date_format",
+        th.StringType,
+        default=Form.date_format,
+        title="Dates in packages",
+        description="How dates are written in packages, in the codes of strftime.",
+    ),
+    th.Property(
+        "package_header_entity",
+        th.StringType,
+        default=PackageRules.header_entity,
+        title="Entity of headers",
+        description="What Data management calls the entity of pending vendor invoices' headers.",
+    ),
+    th.Property(
+        "package_line_entity",
+        th.StringType,
+        default=PackageRules.line_entity,
+        title="Entity of lines",
+        description="What Data management calls the entity of their lines.",
     ),
     th.Property(
         "replace_pending",

@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from singer_delivery.consigning import ConsigningDelivery
 from singer_delivery.courier import Courier
+from singer_delivery.delivery import Delivery
 from singer_delivery.sink import DeliverySink
 from tap_d365fo.dimensions import DimensionFormats
 
@@ -39,6 +41,19 @@ class InvoiceSink(DeliverySink):
             return 1, 1
         return self.config["min_invoices_per_request"], self.config["max_invoices_per_request"]
 
+    @property
+    def way(self) -> type[Delivery]:
+        """In consignments where there are data packages."""
+        return ConsigningDelivery if self.target.loads_packages else Delivery
+
+    @property
+    def max_size(self) -> int:
+        """Records per batch: as many as go into a package, where there are any."""
+        if self.target.loads_packages:
+            most: int = self.config["max_invoices_per_package"]
+            return most
+        return super().max_size
+
     @cached_property
     def courier(self) -> Courier:
         """The way of invoices into Dynamics."""
@@ -55,6 +70,8 @@ class InvoiceSink(DeliverySink):
                 posted_description_lookup=config["posted_description_lookup"],
                 credit_correction=config["credit_correction"],
             ),
+            packager=self.target.new_packager(),
+            executions=self.target.executions,
         )
 
 

@@ -13,11 +13,15 @@ from singer_sdk import typing as th
 from singer_sdk.sinks import Sink
 from tap_d365fo.client import D365Client
 from tap_d365fo.connection import check_connection
+from tap_d365fo.data_management import DataManagement
 from tap_d365fo.dimensions import DimensionFormats
 from tap_d365fo.metadata import Metadata, MetadataCache, default_cache_folder
 from tap_d365fo.settings import CONNECTION_SETTINGS, build_client
 
+from target_d365fo.executions import Executions, Patience
 from target_d365fo.lookup import POSTED, InvoiceLookup
+from target_d365fo.package import Form
+from target_d365fo.packaging import Packager, PackageRules
 from target_d365fo.payload import HEADERS, LINES, LONGEST_PREFIX
 from target_d365fo.settings import ENTITY_SETTINGS, INVOICE_SETTINGS
 from target_d365fo.sinks import AccountingDocumentSink, EntitySink, VendorInvoiceSink
@@ -96,6 +100,54 @@ class TargetD365FO(DeliveryTarget):
         """Where invoices are looked for."""
         return InvoiceLookup(self.client, posted=self.config["posted_lookup"])
 
+    @cached_property
+    def data_management(self) -> DataManagement:
+        """Where data packages are imported."""
+        return DataManagement(self.client)
+
+    @cached_property
+    def executions(self) -> Executions:
+        """What becomes of imports: of this run's, and of those that earlier ones left."""
+        config = self.config
+        patience = Patience(
+            poll=float(config["package_poll_seconds"]),
+            limit=config["package_limit_seconds"],
+            start_limit=config["package_start_limit_seconds"],
+        )
+        return Executions(self.data_management, patience)
+
+    @property
+    def loads_packages(self) -> bool:
+        """Whether invoices go in data packages; raises SetupError where they cannot."""
+        if self.config["load_method"] != "package":
+            return False
+        if self.config["header_reference"] != "derived":
+            msg = (
+                "load_method: package needs header_reference: derived, because the lines in a "
+                "package name their header; use batch where Dynamics numbers the headers"
+            )
+            raise SetupError(msg)
+        return True
+
+    def new_packager(self) -> Packager | None:
+        """Return what makes packages, None where there are none; raises SetupError."""
+        config = self.config
+        if not self.loads_packages:
+            return None
+        form = Form(
+            project=config["data_project"],
+            source_format=config["package_source_format"],
+            date_format=config["package_date_format"],
+        )
+        rules = PackageRules(
+            form=form,
+            header_entity=config["package_header_entity"],
+            line_entity=config["package_line_entity"],
+            most_invoices=config["max_invoices_per_package"],
+            on_hold=config["package_on_hold"],
+        )
+        return Packager(self.data_management, rules)
+
     @property
     def reference_prefix(self) -> str:
         """How derived header references start; raises SetupError for an unusable one."""
@@ -123,6 +175,8 @@ class TargetD365FO(DeliveryTarget):
         formats = self.dimension_formats
         next(iter(self.client.read(HEADERS, select=["HeaderReference"], top=1)), None)
         self.invoice_lookup.check()
+        if self.loads_packages:
+            self.data_management.check()
         checked = [f"{found}; {formats.ledger_format}"]
         if Path(self.config["mapping_file"]).exists():
             entities = ", ".join(self.mapping.legal_entities)

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from sandbox.d365fo import entra
 from sandbox.d365fo.batch import batch_documents, read_batch, run_batch
+from sandbox.d365fo.data_management import PREFIX
 from sandbox.d365fo.errors import ODataError
 from sandbox.d365fo.metadata import metadata_document
 from sandbox.d365fo.operations import (
@@ -58,11 +59,20 @@ def create_app(sandbox: Sandbox) -> web.Application:
     async def serve_batch(request: web.Request) -> web.Response:
         return await _batch(sandbox, request)
 
+    async def serve_action(request: web.Request) -> web.Response:
+        try:
+            action = request.match_info["action"]
+            answer = await sandbox.data_management.call(action, await request.read())
+        except ODataError as error:
+            answer = error_answer(sandbox.d365fo, error)
+        return _response(answer)
+
     async def serve(request: web.Request) -> web.Response:
         return await _single(sandbox, request)
 
     app.router.add_get("/data/$metadata", serve_metadata)
     app.router.add_post("/data/$batch", serve_batch)
+    app.router.add_post(f"{PREFIX}{{action}}", serve_action)
     app.router.add_route("*", "/{path:.*}", serve)
     return app
 

@@ -37,6 +37,12 @@ def write_error(message: str) -> ODataError:
     return ODataError(400, _envelope(message, WRITE_EXCEPTION, _WRITE_STACK), business=True)
 
 
+def action_error(action: str, entity: str, text: str) -> ODataError:
+    """What an OData action raises."""
+    message = f"Exception occurred while executing action {action} on Entity {entity}: {text}"
+    return ODataError(400, _envelope(message, "System.InvalidOperationException", ""))
+
+
 def query_error(message: str) -> ODataError:
     """A request that the OData layer refuses: syntax, unknown properties, unsupported options."""
     return ODataError(400, _envelope(message, ODATA_EXCEPTION, ""))

@@ -47,5 +47,23 @@ class D365Switches:
     settlement_includes_cash_discount: bool = True  # §4.9: SettleAmountCur of the invoice's side
     cash_discount_signed_as_settlement: bool = False  # §4.9: else positive for an invoice
 
+    # Data packages (§3.2); what is not said there is general knowledge
+    package_projects: tuple[str, ...] = ("Basware vendor invoices",)  # import projects there are
+    package_formats: tuple[str, ...] = ("XML-Element",)  # source data formats there are
+    package_date_format: str = "%Y-%m-%d %H:%M:%S"
+    package_begin_seconds: float = 0.0  # how long the call takes that begins an import
+    package_queue_seconds: float = 0.0  # how long it waits for a batch server: NotRun
+    package_seconds: float = 0.05  # how long it takes, whatever is in it
+    package_row_seconds: float = 0.0  # and for each row
+    package_outcome: str = ""  # it ends as Failed (nothing written), Canceled (after the headers)
+    package_forgets: int = 0  # so many imports are answered and never begun
+    package_unknown: str = "error"  # an execution that does not exist: an "error", or "Unknown"
+    package_error_rows: str = "named"  # errors have the key of their row: "named", or "nameless"
+    package_parallel: bool = False  # an import may begin while another one runs
+    package_address_seconds: int = 1800  # how long an address to write to is good for
+    package_expired_addresses: int = 0  # so many addresses have expired when they are given
+    package_address_scheme: str = "https"  # or "http": an address that is not encrypted
+    package_forbidden: tuple[str, ...] = ()  # actions that the user has no right to
+
     # Tokens
     token_seconds: int = 3599  # §1.1
