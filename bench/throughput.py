@@ -64,13 +64,18 @@ NOTHING = b'{"@odata.context":"x","value":[]}'
 
 @dataclass(frozen=True)
 class Pretence:
-    """How the server behaves. Seconds; `capacity` in requests a second, 0 for no limit."""
+    """How the server behaves. Seconds; `capacity` in requests a second, 0 for no limit.
+
+    `queue`, `row`: how long an import waits, and takes for each row; in the sandbox alone.
+    """
 
     latency: float = 0.1
     work: float = 0.0
     workers: int = 8
     capacity: float = 0.0
     burst: float = 10.0
+    queue: float = 0.0
+    row: float = 0.0
 
 
 class Server:
@@ -193,6 +198,8 @@ def serve_sandbox(pretence: Pretence, folder: str, channel: Connection) -> None:
     box.journal = RequestJournal(box.clock, max_exchanges=10**6, max_bytes=4 * 1024**3)
     with box as sandbox:
         sandbox.load(small_world(("usmf",)))
+        sandbox.switches.d365fo.package_queue_seconds = pretence.queue
+        sandbox.switches.d365fo.package_row_seconds = pretence.row
         if pretence.latency:
             fault = Fault("d365fo", "latency", seconds=pretence.latency, times=-1)
             sandbox.faults.add(fault)

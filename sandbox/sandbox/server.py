@@ -167,8 +167,8 @@ class Sandbox:
         self.switches.reset()
         self.clock.reset()
         self.basware.reset()
-        self.d365fo.reset()
         self.data_management.clear()
+        self.d365fo.reset()
         self.journal.clear()
 
     def load(self, world: World) -> None:

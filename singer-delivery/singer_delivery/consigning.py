@@ -181,7 +181,7 @@ class ConsigningDelivery(Delivery):
                         return consignment
                     # Others have some of them by now: the rest is packed anew.
                     consignment = replace(consignment, documents=left)
-                    seen = {one.key: self._fences[one.key] for one in left}
+                    seen = {**seen, **{one.key: self._fences[one.key] for one in left}}
         except DeliveryError as error:
             self._stayed(consignment, error)
         finally:

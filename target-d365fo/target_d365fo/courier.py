@@ -243,8 +243,10 @@ class InvoiceCourier(ConsigningCourier):
         return len(plan.replaces) + 1 + len(rows.lines)
 
     def dispatch(self, document: Document, plan: Plan | None = None) -> Dispatch:
-        """Return what `send` would put on the wire."""
-        return self._sender.dispatch(document, plan or Plan())
+        """Return what `send` would put on the wire, or a package would have of it."""
+        planned = plan or Plan()
+        packed = self._packager.dispatch(document, planned) if self._packager else None
+        return packed or self._sender.dispatch(document, planned)
 
     def part_of(self, document: Document, plan: Plan) -> str | None:
         """Return the legal entity that it goes into with others; None where it goes by itself."""

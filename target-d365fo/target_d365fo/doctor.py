@@ -68,6 +68,15 @@ NUMBERS = (
     "reference: allow user changes to a lower and to a higher number; else set header_reference to "
     "number_sequence"
 )
+IMPORTS = (
+    "System administration > Security > Security configuration: give the role of the application's "
+    "user the duties of Data management, as the role Data management operations user has them; or "
+    "set load_method to batch"
+)
+PROJECT = (
+    "Data management > Import: create a project of this name with the entities Vendor invoice "
+    "header and Vendor invoice line, or set data_project to the one that is there"
+)
 CREATE = "Correct mapping.yml, or create them in Dynamics: invoices that need one are rejected"
 NO_TERM = (
     "Add them to payment_terms in mapping.yml, if they are in use: a vendor with such a term has "
@@ -123,6 +132,7 @@ def examine(config: Mapping[str, Any]) -> Iterator[Finding]:
             "whether Dynamics lets us number invoices cannot be seen without writing one",
             NUMBERS,
         )
+    yield from _packages(target)
     mapped = look("mapping", lambda: _mapped(target))
     yield mapped
     if mapped.verdict is Verdict.FINE:
@@ -135,6 +145,25 @@ def examine(config: Mapping[str, Any]) -> Iterator[Finding]:
 def _mapped(target: TargetD365FO) -> str:
     target.check_mapped_fields()
     return f"{', '.join(target.mapping.legal_entities)} are mapped"
+
+
+def _packages(target: TargetD365FO) -> Iterator[Finding]:
+    """Look whether data packages can be imported, where invoices go in them."""
+    if target.config["load_method"] != "package":
+        return
+    allowed = look("right to import data packages", lambda: _asked(target), IMPORTS)
+    yield allowed
+    if allowed.verdict is Verdict.FINE:
+        project = target.config["data_project"]
+        says = f"whether there is an import project {project!r} cannot be seen without importing"
+        yield Finding("data project", Verdict.UNKNOWN, says, PROJECT)
+
+
+def _asked(target: TargetD365FO) -> str:
+    """Ask Data management about an import that nobody began. Raises DeliveryError."""
+    if target.loads_packages:
+        target.data_management.check()
+    return "Data management answers"
 
 
 def _readable(client: D365Client, flow: str, names: Sequence[str]) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections import defaultdict
@@ -18,6 +19,8 @@ from tap_d365fo.data_management import DataManagement, State
 from tap_d365fo.errors import telling
 
 from target_d365fo.payload import MAX_REFERENCE
+
+logger = logging.getLogger(__name__)
 
 #: A derived header reference in a text.
 REFERENCE = re.compile(rf"(?<![A-Z0-9])[A-Z0-9]{{{MAX_REFERENCE}}}(?![A-Z0-9])")
@@ -132,6 +135,8 @@ class Executions:
         self._glances[execution] = self.clock(), state
         if state.is_over or (state is State.UNKNOWN and self._never_begun(entry)):
             self._over[execution] = state
+            words = "was never begun" if state is State.UNKNOWN else f"ended as {state.value}"
+            logger.info("import %s %s", execution, words)
         return state
 
     def _never_begun(self, entry: Entry) -> bool:

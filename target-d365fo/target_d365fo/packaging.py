@@ -14,15 +14,17 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from singer_delivery.consigning import Consignment
+from singer_delivery.dispatch import Dispatch, Part
 from singer_delivery.document import Document
 from singer_delivery.errors import AccessDenied, Refused, SetupError
+from singer_delivery.exact_json import encode_json
 from singer_delivery.redaction import REDACTOR
 from tap_d365fo.data_management import DataManagement, Import, State
 
 from target_d365fo.compare import Row
 from target_d365fo.halves import half_header
 from target_d365fo.judgement import Plan
-from target_d365fo.package import EntityRows, Form, is_writable, write_package
+from target_d365fo.package import EntityRows, Form, is_writable, text_of, write_package
 from target_d365fo.payload import InvoiceRows
 
 #: Rows of a package at most: it stays far below what a file store takes in one piece (64 MiB).
@@ -68,6 +70,25 @@ class Packager:
         if not all(map(is_writable, (rows.header, *rows.lines))):
             return None
         return str(rows.header["dataAreaId"]).lower()
+
+    def dispatch(self, document: Document, plan: Plan) -> Dispatch | None:
+        """Return the rows that a document has in a package, None where it goes by itself.
+
+        Their requests are of the package as a whole; the fields are those of its files.
+        """
+        if self.part_of(document, plan) is None:
+            return None
+        entities = self._entities([document])
+        return Dispatch(
+            tuple(
+                Part("PACKAGE", f"/{entity.file}", encode_json(self._cells(row)))
+                for entity in entities
+                for row in entity.rows
+            )
+        )
+
+    def _cells(self, row: Row) -> dict[str, str]:
+        return {name.upper(): text_of(value, self.rules.form) for name, value in row.items()}
 
     def is_full(self, documents: int, rows: int) -> bool:
         """Tell whether so many invoices of so many rows are to leave."""

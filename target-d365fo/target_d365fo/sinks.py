@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from singer_delivery.consigning import ConsigningDelivery
 from singer_delivery.courier import Courier
 from singer_delivery.delivery import Delivery
+from singer_delivery.errors import SetupError
 from singer_delivery.sink import DeliverySink
 from tap_d365fo.dimensions import DimensionFormats
 
@@ -105,7 +106,13 @@ class EntitySink(DeliverySink):
 
     @cached_property
     def courier(self) -> Courier:
-        """The way of these records into their entity set."""
+        """The way of these records into their entity set; raises SetupError."""
+        if self.config["load_method"] == "package":
+            msg = (
+                f"load_method: package is for invoices, and {self.stream_name} goes to an entity "
+                "set: deliver it by a target-d365fo of its own, with load_method: batch"
+            )
+            raise SetupError(msg)
         rules = EntityRules.of(
             self.target.role(self.stream_name),
             self.config.get("entity_sets") or {},

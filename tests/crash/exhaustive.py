@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tests.crash.flow import BY_NAME, HEADER_MODES, NOTHING, Aftermath, Bench
+from tests.crash.flow import BY_NAME, MODES, NOTHING, Aftermath, Bench
 from tests.crash.hurried import HurriedRunner
 from tests.crash.points import LATE, Point
 from tests.crash.traces import untraced
@@ -60,7 +60,7 @@ class Trial:
     @property
     def command(self) -> str:
         """The command line that does just this once more."""
-        words = ["python", "-m", "tests.crash", "exhaustive", "--header-mode", self.mode]
+        words = ["python", "-m", "tests.crash", "exhaustive", "--mode", self.mode]
         if self.point:
             at = replace(self.point, what="")
             words += ["--point", str(at), "--then", str(self.aftermath)]
@@ -325,7 +325,7 @@ def kind(point: Point) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run from the command line; returns the exit code."""
     options = _options(argv)
-    modes = HEADER_MODES if options.header_mode == "both" else (options.header_mode,)
+    modes = MODES if options.mode == "all" else (options.mode,)
     begun = time.monotonic()
     plain = Trial(
         "",
@@ -351,7 +351,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         harness.try_all(trials, enough=options.enough)
     report = harness.report
     _say(
-        f"header references: {', '.join(modes)}; {report.untouched} runs passed untouched; "
+        f"written by: {', '.join(modes)}; {report.untouched} runs passed untouched; "
         f"{time.monotonic() - begun:.0f} s"
     )
     _say(report.line())
@@ -365,7 +365,7 @@ def _same(one: Point, other: Point) -> bool:
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.crash exhaustive", description=__doc__)
     add = parser.add_argument
-    add("--header-mode", choices=[*HEADER_MODES, "both"], default="both")
+    add("--mode", choices=[*MODES, "all"], default="all", help="how invoices are written")
     add("--every", type=int, default=1, metavar="N", help="only every N-th point")
     add("--limit", type=int, default=0, metavar="N", help="only N points, spread over all kinds")
     add("--seed", type=int, default=0, help="which of them")

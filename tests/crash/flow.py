@@ -29,6 +29,18 @@ from tests.crash.world import Clerk, CrashWorld
 
 #: How the headers of pending invoices get their numbers: the setting header_reference.
 HEADER_MODES = ("derived", "number_sequence")
+#: How invoices are written: in those two ways by OData, or with derived numbers in data packages.
+PACKAGE = "package"
+MODES = (*HEADER_MODES, PACKAGE)
+#: What an import takes in the sandbox, and what is set for it here: one look while it runs.
+IMPORT_SECONDS = 0.2
+PACKAGE_SETTINGS: Mapping[str, Any] = {
+    "load_method": "package",
+    "package_poll_seconds": 0.6,
+    "package_limit_seconds": 30,
+    # Longer than a request may be on its way.
+    "package_start_limit_seconds": 3,
+}
 #: So often a stage may be started again after a crash before that counts as not healing.
 MOST_RUNS = 4
 #: Seconds after the death of its sender at which a request that was on its way is done.
@@ -150,7 +162,9 @@ class Bench:
         patience: int = 0,
         weaknesses: Sequence[str] = (),
     ) -> None:
-        """`connections` and `patience` are the targets' max_connections, read_back_wait_seconds.
+        """`mode` is one of MODES.
+
+        `connections` and `patience` are the targets' max_connections, read_back_wait_seconds.
 
         `together` invoices go into one request to Dynamics, where each is a changeset.
         """
@@ -181,6 +195,7 @@ class Bench:
         """Start anew: the world as it is in the beginning, neither ledger nor state."""
         self.sandbox.reset()
         self.world.load(self.sandbox, number_sequence=self.mode == "number_sequence")
+        self.sandbox.switches.d365fo.package_seconds = IMPORT_SECONDS
         shutil.rmtree(self.run_folder)
         self.run_folder.mkdir()
 
@@ -303,7 +318,9 @@ class Bench:
             settings["max_connections"] = self.connections
             settings["read_back_wait_seconds"] = self.patience
         if plugin == "target-d365fo":
-            settings["header_reference"] = self.mode
+            derived = self.mode == PACKAGE
+            settings["header_reference"] = "derived" if derived else self.mode
+            settings |= PACKAGE_SETTINGS if derived else {}
             for name in ("min_invoices_per_request", "max_invoices_per_request"):
                 settings[name] = self.together
         return settings

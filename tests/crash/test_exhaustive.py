@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from tests.crash.exhaustive import LAST, Harness, Trial, kind, main, spread
-from tests.crash.flow import HEADER_MODES, STAGES, Aftermath
+from tests.crash.flow import MODES, STAGES, Aftermath
 from tests.crash.points import LATE, Counter, Point, read_events
 from tests.crash.weaknesses import WEAKNESSES
 
 #: As many as fit into CI; `make crash` tries all points with 25 invoices.
-POINTS = 24
+POINTS = 30
 FEW = 6
 
 
@@ -27,7 +27,7 @@ def harness() -> Iterator[Harness]:
 
 
 def test_a_crash_at_any_event_loses_and_doubles_nothing(harness: Harness) -> None:
-    trials = [trial for mode in HEADER_MODES for trial in harness.trials(Trial(mode, invoices=FEW))]
+    trials = [trial for mode in MODES for trial in harness.trials(Trial(mode, invoices=FEW))]
     sample = spread(trials, POINTS, seed=1)
     points = [trial.point for trial in sample if trial.point]
     assert {(point.stage, point.process) for point in points} == {
@@ -89,6 +89,6 @@ def test_a_sample_has_every_kind_of_event() -> None:
 
 def test_a_wrong_option_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
-        main(["--header-mode", "both", "--weaken", "nothing_known"])
+        main(["--mode", "all", "--weaken", "nothing_known"])
     assert end.value.code == 2
     assert "skip_read_back" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from singer_delivery.errors import AccessDenied, DeliveryError, ForeignOrigin, S
 from singer_delivery.ledger import Ledger
 from singer_delivery.redaction import install
 from singer_delivery.stopping import PROCESS
+from target_d365fo.doctor import examine
 from target_d365fo.rehearsal import open_rehearsal
 
 from tests.target_d365fo.conftest import Dynamics, messages
@@ -317,6 +318,16 @@ def test_headers_that_dynamics_numbers_cannot_go_in_packages(dynamics: Dynamics)
     assert "header_reference: derived" in error
 
 
+def test_other_streams_do_not_go_in_packages(dynamics: Dynamics) -> None:
+    row = {"dataAreaId": "usmf", "VendorGroupId": "77", "Description": "x"}
+
+    error = dynamics.deliver(
+        row, stream="VendorGroups", keys=["VendorGroupId"], expect=SetupError, **PACKAGE
+    )
+
+    assert "VendorGroups goes to an entity set" in error
+
+
 def test_the_token_goes_to_dynamics_alone_and_the_signature_nowhere_else(
     dynamics: Dynamics, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -502,4 +513,31 @@ def test_a_dry_run_knows_of_packages(dynamics: Dynamics) -> None:
     target.listen(io.StringIO(messages("accounting_documents", documents(2), ["invoiceId"])))
 
     assert [one.outcome.status.value for one in rehearsed] == ["delivered", "delivered"]
+    parts = rehearsed[0].dispatch.parts  # type: ignore[union-attr]
+    assert [part.path for part in parts] == [
+        "/Vendor invoice header.xml", "/Vendor invoice line.xml", "/Vendor invoice line.xml",
+    ]  # fmt: skip
+    assert b'"INVOICENUMBER":"INV-0"' in parts[0].body
     assert imports(dynamics) == 0
+
+
+def test_the_doctor_names_a_right_that_is_missing(dynamics: Dynamics) -> None:
+    def found() -> dict[str, tuple[str, str]]:
+        looks = list(examine(dynamics.config(**PACKAGE)))
+        return {one.about: (one.verdict.value, one.remedy) for one in looks}
+
+    assert found()["right to import data packages"][0] == "fine"
+    assert found()["data project"][0] == "unknown"
+    switch(dynamics, forbidden=("GetExecutionSummaryStatus",))
+    verdict, remedy = found()["right to import data packages"]
+    assert verdict == "wrong"
+    assert "Data management operations user" in remedy
+    assert dynamics.headers() == []
+
+
+def test_the_connection_check_looks_at_packages(dynamics: Dynamics) -> None:
+    dynamics.target(**PACKAGE).check_connection()
+    switch(dynamics, forbidden=("GetExecutionSummaryStatus",))
+    with pytest.raises(AccessDenied):
+        dynamics.target(**PACKAGE).check_connection()
+    dynamics.target().check_connection()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import threading
 import zipfile
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -79,17 +78,15 @@ class DataManagement:
         """`address` gives the origin of the file store."""
         self._state = state
         self._address = address
-        self._lock = threading.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self.clear()
 
     def clear(self) -> None:
-        """No package, no import, and the one project that the settings of the plugin expect."""
-        with self._lock:
+        """No package, and no import; those that run write nothing more."""
+        with self._state.store.lock:
             self.blobs: OrderedDict[str, Blob] = OrderedDict()
             self.executions: dict[str, Execution] = {}
             self.packages: list[bytes] = []
-            self.most_at_a_time = 0
 
     async def call(self, action: str, body: bytes) -> Answer:
         """Carry out one action. Raises ODataError."""
@@ -222,8 +219,15 @@ class DataManagement:
         return "PartiallySucceeded" if execution.written < rows and execution.written else "Failed"
 
     def _write(self, execution: Execution, entity: ReadEntity, row: dict[str, str]) -> None:
+        """Write one row, unless the sandbox has begun anew."""
         state = self._state
         entity_set = state.model.sets[entity.entity_set]
+        with state.store.lock:
+            if self.executions.get(execution.id) is execution:
+                self._write_row(execution, entity_set, row)
+
+    def _write_row(self, execution: Execution, entity_set: EntitySet, row: dict[str, str]) -> None:
+        state = self._state
         try:
             values = {"dataAreaId": execution.legal_entity, **_typed(entity_set, row, state)}
             key = {name: values[name] for name in entity_set.keys}
