@@ -28,9 +28,9 @@ from target_d365fo.sending import (
     remove_half,
 )
 
-#: Invoices that are looked up together, and of those, headers that are finished in one request.
-LOOKED_UP = 200
-FINISHED = 50
+#: Invoices that are looked up together, and whose headers are finished in one request: all fields
+#: of all their lines are in memory then, once for each connection.
+TOGETHER = 40
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class ImportedInvoices:
 
         A key that is missing is not in Dynamics, for no reason that it gave.
         """
-        pieces = [entries[n : n + LOOKED_UP] for n in range(0, len(entries), LOOKED_UP)]
+        pieces = [entries[n : n + TOGETHER] for n in range(0, len(entries), TOGETHER)]
         outcomes: dict[str, Outcome] = {}
         with ThreadPoolExecutor(self.client.options.connections) as pool:
             # Each with the context of this thread: whoever takes note of exchanges still does.
@@ -99,14 +99,13 @@ class ImportedInvoices:
         return {}
 
     def _finished(self, whole: Sequence[tuple[Held, Pending]]) -> dict[str, Outcome]:
-        outcomes = {}
-        for start in range(0, len(whole), FINISHED):
-            some = whole[start : start + FINISHED]
-            changes = [(half, whole_header(found.entry.detail)) for found, half in some]
-            errors = finish_together(self.client, changes)
-            for (found, half), error in zip(some, errors, strict=True):
-                outcomes[found.entry.key] = self._after(found, half, error)
-        return outcomes
+        """Make halves whole that lack nothing; return what became of each, by key."""
+        changes = [(half, whole_header(found.entry.detail)) for found, half in whole]
+        errors = finish_together(self.client, changes) if changes else []
+        return {
+            found.entry.key: self._after(found, half, error)
+            for (found, half), error in zip(whole, errors, strict=True)
+        }
 
     def _after(self, found: Held, half: Pending, error: ApiError | None) -> Outcome:
         """Return what it means that a half was finished, or was not."""
