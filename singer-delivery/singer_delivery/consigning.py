@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 #: Detail of a document: the consignment that it went with last.
 CONSIGNMENT = "consignment"
+#: Documents of a consignment that are read back, and settled, together.
+SETTLED = 500
 STOPPED = Outcome(Status.NOT_SENT, "the run stopped before it was sent")
 
 
@@ -219,12 +221,24 @@ class ConsigningDelivery(Delivery):
 
     def _settle_consigned(self, consignment: Consignment) -> None:
         """Wait for the end of a consignment, and settle its documents by what the target holds."""
-        documents = {document.key: document for document in consignment.documents}
+        tally: Counter[Status] = Counter()
+        reason = ""
+        for start in range(0, len(consignment.documents), SETTLED):
+            some = consignment.documents[start : start + SETTLED]
+            for outcome in self._settle_some(consignment, some):
+                tally[outcome.status] += 1
+                reason = outcome.reason
+        if tally[Status.NOT_SENT] == len(consignment.documents):
+            # Of the next one no more would come.
+            self._senders.outage.fatal = self._senders.outage.fatal or Unavailable(reason)
+
+    def _settle_some(self, consignment: Consignment, some: Sequence[Document]) -> list[Outcome]:
+        """Settle some of its documents; return the outcomes of those that have one."""
+        documents = {document.key: document for document in some}
         entries = self.ledger.lookup(self.courier.stream, documents)
         mine = [entry for entry in entries.values() if entry.revision == self._fences[entry.key]]
-        self._contested += [
-            document for key, document in documents.items() if entries[key] not in mine
-        ]
+        ours = {entry.key for entry in mine}
+        self._contested += [one for key, one in documents.items() if key not in ours]
         try:
             held, unreadable = self._look(mine)
         except ApiError as error:
@@ -232,11 +246,7 @@ class ConsigningDelivery(Delivery):
         outcomes = {key: _unread(error) for key, error in unreadable.items()} | dict(held)
         self._settle_all([(documents[key], outcome) for key, outcome in outcomes.items()])
         self._go_on(consignment, [entry for entry in mine if entry.key not in outcomes], documents)
-        tally = Counter(outcome.status for outcome in outcomes.values())
-        if tally[Status.NOT_SENT] == len(documents):
-            # Of the next one no more would come.
-            reason = next(iter(outcomes.values())).reason
-            self._senders.outage.fatal = self._senders.outage.fatal or Unavailable(reason)
+        return list(outcomes.values())
 
     def _go_on(
         self, consignment: Consignment, absent: Sequence[Entry], documents: Mapping[str, Document]

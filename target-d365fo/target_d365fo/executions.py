@@ -54,6 +54,8 @@ class Executions:
     _over: dict[str, State] = field(default_factory=dict)
     _glances: dict[str, tuple[float, State]] = field(default_factory=dict)
     _words: dict[str, RowWords] = field(default_factory=dict)
+    #: Until when they are waited for, by the clock.
+    _deadlines: dict[str, float] = field(default_factory=dict)
 
     def under_way(self, entry: Entry) -> Outcome | None:
         """Return that Dynamics may still be importing a document, None where it is not."""
@@ -71,17 +73,18 @@ class Executions:
     def wait_for(self, entries: Sequence[Entry]) -> dict[str, Outcome]:
         """Wait until the imports of these are over; return IN_DOUBT for those that are not, by key.
 
-        All of them wait as long as one would. Raises InDoubt, AccessDenied.
+        A run waits for an import up to the limit, however often it comes back to it. Raises
+        InDoubt, AccessDenied.
         """
-        deadline = self.clock() + self.patience.limit
         groups: defaultdict[str, list[Entry]] = defaultdict(list)
         for entry in entries:
             if execution := execution_of(entry):
                 groups[execution].append(entry)
+        for execution in groups:
+            self._deadlines.setdefault(execution, self.clock() + self.patience.limit)
         waiting: dict[str, Outcome] = {}
         for execution, some in groups.items():
-            youngest = max(some, key=_intended)
-            if problem := self._wait(execution, youngest, deadline):
+            if problem := self._wait(execution, max(some, key=_intended)):
                 waiting |= {entry.key: _waits(execution, problem) for entry in some}
         return waiting
 
@@ -108,7 +111,7 @@ class Executions:
         """Tell whether the import of a document came to an end, as far as this run has seen."""
         return self._over.get(execution_of(entry), State.UNKNOWN) is not State.UNKNOWN
 
-    def _wait(self, execution: str, entry: Entry, deadline: float) -> str:
+    def _wait(self, execution: str, entry: Entry) -> str:
         """Wait for the end of an import; return why it is not over."""
         while execution not in self._over:
             try:
@@ -125,7 +128,7 @@ class Executions:
                 break
             if self.stopping():
                 return f"{says}, and the run is stopping"
-            if self.clock() >= deadline:
+            if self.clock() >= self._deadlines[execution]:
                 return f"{says} for longer than package_limit_seconds"
             self.sleep(self.patience.poll)
         return ""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
+import io
 import json
 import socket
 import ssl
@@ -29,6 +31,7 @@ from singer_delivery.errors import (
     Unavailable,
 )
 from singer_delivery.exact_json import decode_json, encode_json
+from singer_delivery.exchanges import recorded
 from singer_delivery.http import REDIRECTS, ApiSession, HttpOptions
 from singer_delivery.origin import Origin
 from singer_delivery.throttle import Gate
@@ -201,6 +204,18 @@ def test_what_is_sent(server: ScriptedServer, session: ApiSession) -> None:
     for seen in server.requests:
         assert seen.headers["Accept"] == "application/json"
         assert seen.headers["User-Agent"].startswith("singer-delivery/")
+
+
+def test_a_file_is_sent_from_its_beginning_each_time(
+    server: ScriptedServer, session: ApiSession
+) -> None:
+    server.play(Answer(429, headers={"Retry-After": "0"}), Answer(201))
+    content = b"x" * 200_000
+    with recorded() as exchanges:
+        session.request("PUT", "/f", data=io.BytesIO(content))
+    assert [seen.body for seen in server.requests] == [content, content]
+    assert server.requests[1].headers["Content-Length"] == str(len(content))
+    assert {one.request_sha256 for one in exchanges} == {hashlib.sha256(content).hexdigest()}
 
 
 # Throttling

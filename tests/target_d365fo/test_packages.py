@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import io
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from sandbox.faults import Fault
 from sandbox.seed.builders import accounting_document, coding_row
-from singer_delivery.errors import AccessDenied, DeliveryError, ForeignOrigin, SetupError
+from singer_delivery import consigning
+from singer_delivery.consigning import Consignment
+from singer_delivery.errors import (
+    AccessDenied,
+    DeliveryError,
+    ForeignOrigin,
+    LedgerError,
+    SetupError,
+)
 from singer_delivery.ledger import Ledger
 from singer_delivery.redaction import install
 from singer_delivery.stopping import PROCESS
 from target_d365fo.doctor import examine
+from target_d365fo.packaging import Packager
 from target_d365fo.rehearsal import open_rehearsal
 
 from tests.target_d365fo.conftest import Dynamics, messages
@@ -466,6 +477,22 @@ def test_beyond_the_limit_they_stay_in_doubt_and_nothing_else_is_sent(dynamics: 
     assert "which is NotRun" in dynamics.reason(offered[1])
 
 
+def test_the_limit_is_for_an_import_and_not_for_each_look(
+    dynamics: Dynamics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consigning, "SETTLED", 2)
+    switch(dynamics, outcome="NotRun")
+    waited: list[float] = []
+    target = dynamics.target(**PACKAGE, package_limit_seconds=3)
+    target.executions.sleep = waited.append
+    target.executions.clock = lambda: float(len(waited))
+
+    with pytest.raises(DeliveryError):
+        _listen(target, documents(7))
+
+    assert len(waited) == 3
+
+
 def test_a_stop_ends_the_waiting(dynamics: Dynamics) -> None:
     switch(dynamics, outcome="NotRun")
     offered = documents(2)
@@ -490,6 +517,43 @@ def test_two_runs_on_one_ledger_import_one_after_the_other(dynamics: Dynamics) -
     first.ledger.end_run(first.run_id, {})
     dynamics.deliver(*offered, **PACKAGE)
     whole(dynamics, offered)
+
+
+def test_what_another_run_takes_up_meanwhile_is_left_to_it(
+    dynamics: Dynamics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is packed and uploaded with the others, then packed anew without."""
+    other, offered = dynamics.target(**PACKAGE), documents(4)
+    assert other.ledger.in_charge
+    real = Packager.packed
+
+    @contextmanager
+    def packed(packager: Packager, consignment: Consignment) -> Iterator[Any]:
+        with real(packager, consignment) as package:
+            taken = [one for one in consignment.documents if one.key == offered[1]["invoiceId"]]
+            other.ledger.intend("vendor_invoices", taken, other.run_id)
+            yield package
+
+    monkeypatch.setattr(Packager, "packed", packed)
+    dynamics.deliver(*offered, claim_wait_seconds=0, expect=DeliveryError, **PACKAGE)
+    monkeypatch.undo()
+
+    whole(dynamics, [offered[0], *offered[2:]])
+    assert imports(dynamics) == 1
+    assert dynamics.status(offered[1]) == "intended"
+    other.ledger.end_run(other.run_id, {})
+    dynamics.deliver(*offered, **PACKAGE)
+    whole(dynamics, offered)
+
+
+def test_a_run_that_is_no_longer_in_charge_begins_no_import(
+    dynamics: Dynamics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Ledger, "in_charge", False)
+
+    dynamics.deliver(*documents(2), expect=LedgerError, **PACKAGE)
+
+    assert imports(dynamics) == 0
 
 
 def test_lines_with_money_and_text_arrive_as_they_were(dynamics: Dynamics) -> None:
