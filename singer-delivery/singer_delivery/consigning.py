@@ -13,6 +13,7 @@ go into one is sent as in any other delivery.
 from __future__ import annotations
 
 import logging
+import time
 import uuid
 from abc import abstractmethod
 from collections import Counter
@@ -33,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 #: Detail of a document: the consignment that it went with last.
 CONSIGNMENT = "consignment"
+#: Seconds for which documents wait for others at most, before their consignment leaves.
+FILLING = 900.0
 #: Documents of a consignment that are read back, and settled, together.
 SETTLED = 500
 STOPPED = Outcome(Status.NOT_SENT, "the run stopped before it was sent")
@@ -90,6 +93,12 @@ class Hold:
     documents: list[Document] = field(default_factory=list)
     seen: dict[str, int] = field(default_factory=dict)
     weight: int = 0
+    since: float = field(default_factory=time.monotonic)
+
+    @property
+    def has_waited(self) -> bool:
+        """Its first document has waited for others for long enough."""
+        return time.monotonic() - self.since >= FILLING
 
 
 @dataclass
@@ -128,10 +137,19 @@ class ConsigningDelivery(Delivery):
             hold.documents.append(document)
             hold.seen |= surveyed.seen
             hold.weight += self.courier.weight(document, plan)
-        for part, hold in list(self._holds.items()):
             if self._consigning.is_full(len(hold.documents), hold.weight):
                 self._leave(part)
+        for part in [part for part, hold in self._holds.items() if hold.has_waited]:
+            self._leave(part)
         return rest
+
+    def tend(self, seconds: float) -> bool:
+        """Go on with what was offered, and have others join what is in the hold, for a while."""
+        waits = self._holds and not any(hold.has_waited for hold in self._holds.values())
+        if not waits or self._senders.busy or self._surveyed or self._senders.halted:
+            return super().tend(seconds)
+        self.sleep(seconds)
+        return True
 
     def _arrived(self) -> tuple[list[Document], list[Document]]:
         """Let leave what is in the hold, and wait until nothing is under way."""

@@ -47,14 +47,6 @@ class InvoiceSink(DeliverySink):
         """In consignments where there are data packages."""
         return ConsigningDelivery if self.target.loads_packages else Delivery
 
-    @property
-    def max_size(self) -> int:
-        """Records per batch: as many as go into a package, where there are any."""
-        if self.target.loads_packages:
-            most: int = self.config["max_invoices_per_package"]
-            return most
-        return super().max_size
-
     @cached_property
     def courier(self) -> Courier:
         """The way of invoices into Dynamics."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from ap_mapping import Mapping, MappingError, load_mapping
 from singer_delivery.errors import Refused, SetupError
@@ -28,8 +27,6 @@ from target_d365fo.settings import ENTITY_SETTINGS, INVOICE_SETTINGS
 from target_d365fo.sinks import AccountingDocumentSink, EntitySink, VendorInvoiceSink
 
 PREFIX = re.compile(rf"[A-Z0-9]{{0,{LONGEST_PREFIX}}}")
-#: Minutes for which invoices wait for others at most, before their package leaves.
-FILLING_MINUTES = 15.0
 INVOICE_SINKS: dict[str, type[Sink]] = {
     "accounting_documents": AccountingDocumentSink,
     "vendor_invoices": VendorInvoiceSink,
@@ -44,12 +41,6 @@ class TargetD365FO(DeliveryTarget):
     config_jsonschema = th.PropertiesList(
         *CONNECTION_SETTINGS, *INVOICE_SETTINGS, *ENTITY_SETTINGS, *DELIVERY_SETTINGS
     ).to_dict()
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        if self.config["load_method"] == "package":
-            # A package takes minutes, however few invoices are in it: it is worth filling.
-            self._MAX_RECORD_AGE_IN_MINUTES = FILLING_MINUTES
 
     @property
     def system(self) -> str:

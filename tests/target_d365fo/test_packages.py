@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import logging
+import os
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -554,6 +557,41 @@ def test_a_run_that_is_no_longer_in_charge_begins_no_import(
     dynamics.deliver(*documents(2), expect=LedgerError, **PACKAGE)
 
     assert imports(dynamics) == 0
+
+
+def test_a_package_fills_while_the_input_pauses(dynamics: Dynamics) -> None:
+    """A tap that is slower than the target must not make a package of each of its pages."""
+    target, offered = dynamics.target(**PACKAGE), documents(6)
+    lines = messages("accounting_documents", offered, ["invoiceId"]).splitlines(keepends=True)
+    reader, writer = os.pipe()
+
+    def write() -> None:
+        with os.fdopen(writer, "w") as out:
+            for line in lines:
+                out.write(line)
+                out.flush()
+                time.sleep(0.05)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    with os.fdopen(reader) as given:
+        target.listen(given)
+    thread.join()
+
+    whole(dynamics, offered)
+    assert imports(dynamics) == 1
+
+
+def test_nobody_waits_for_ever_for_others(
+    dynamics: Dynamics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consigning, "FILLING", 0.0)
+    offered = documents(250)
+
+    dynamics.deliver(*offered, **PACKAGE)
+
+    whole(dynamics, offered)
+    assert imports(dynamics) == 3  # one for each batch
 
 
 def test_lines_with_money_and_text_arrive_as_they_were(dynamics: Dynamics) -> None:
