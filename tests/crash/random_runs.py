@@ -34,7 +34,7 @@ from tests.crash import storm
 from tests.crash.flow import BY_NAME, Bench, Stage
 from tests.crash.hurried import Finisher, HurriedRunner
 from tests.crash.plugins import Command, Ended
-from tests.crash.storm import OFFICES, Plan, Round
+from tests.crash.storm import OFFICES, PACKAGE, Plan, Round
 from tests.crash.truth import Verdict, judge
 from tests.crash.weaknesses import WEAKNESSES
 from tests.crash.world import Clerk, CrashWorld, build_world
@@ -74,6 +74,7 @@ class Result:
         words = ["python", "-m", "tests.crash", "random", "--first", str(self.plan.seed)]
         words += ["--seeds", "1", "--keep"]
         words += ["--edit-waiting"] * self.plan.edits_waiting
+        words += ["--packages"] * (self.plan.mode == PACKAGE)
         for name in self.weaknesses:
             words += ["--weaken", name]
         return shlex.join(words)
@@ -315,12 +316,13 @@ def _open_worker(folder: Path, weaknesses: tuple[str, ...], keep: bool) -> None:
     atexit.register(bench.__exit__)
 
 
-def attempt(seed: int, edits_waiting: bool) -> Result:
+def attempt(seed: int, edits_waiting: bool, packages: bool) -> Result:
     """Do one seed in this process; `_open_worker` has been called."""
     if _bench is None:
         msg = "no bench is open"
         raise RuntimeError(msg)
-    return pass_over(_bench, storm.draw(seed, edits_waiting=edits_waiting), keep=_keep)
+    plan = storm.draw(seed, edits_waiting=edits_waiting, packages=packages)
+    return pass_over(_bench, plan, keep=_keep)
 
 
 def pass_over(bench: StormBench, plan: Plan, *, keep: bool = False) -> Result:
@@ -386,6 +388,7 @@ def run_seeds(
     workers: int = 2,
     weaknesses: tuple[str, ...] = (),
     edits_waiting: bool = False,
+    packages: bool = False,
     keep: bool = False,
     enough: int = 0,
     seconds: float = 0,
@@ -394,7 +397,7 @@ def run_seeds(
     """Do these seeds; end early after `enough` failures or so many `seconds`, 0 for never."""
     report, begun = Report(), time.monotonic()
     told = begun
-    for result in _results(seeds, workers, weaknesses, keep, edits_waiting):
+    for result in _results(seeds, workers, weaknesses, keep, (edits_waiting, packages)):
         report.add(result)
         now = time.monotonic()
         if not result.good:
@@ -412,7 +415,7 @@ def _results(
     workers: int,
     weaknesses: tuple[str, ...],
     keep: bool,
-    edits_waiting: bool,
+    options: tuple[bool, bool],
 ) -> Iterator[Result]:
     """The results as they come; those under way are waited for when nobody wants more."""
     waiting, flying = list(seeds)[::-1], set[Future[Result]]()
@@ -427,7 +430,7 @@ def _results(
     ):
         while waiting or flying:
             while waiting and len(flying) < workers:
-                flying.add(pool.submit(attempt, waiting.pop(), edits_waiting))
+                flying.add(pool.submit(attempt, waiting.pop(), *options))
             done, flying = wait(flying, return_when=FIRST_COMPLETED)
             for future in done:
                 yield future.result()
@@ -442,6 +445,7 @@ def main(argv: Sequence[str]) -> int:
         workers=options.workers,
         weaknesses=tuple(options.weaken),
         edits_waiting=options.edit_waiting,
+        packages=options.packages,
         keep=options.keep,
         enough=options.enough,
         seconds=options.minutes * 60,
@@ -466,6 +470,9 @@ def _parser() -> argparse.ArgumentParser:
         "--edit-waiting",
         action="store_true",
         help="let people change invoices also while these wait for their answer",
+    )
+    parser.add_argument(
+        "--packages", action="store_true", help="let all invoices go in data packages"
     )
     parser.add_argument("--keep", action="store_true", help="keep what failed seeds leave behind")
     parser.add_argument(

@@ -11,6 +11,7 @@ from sandbox.chaos import ChaosPlan
 
 #: Headers numbered by the target or by Dynamics: the setting header_reference.
 MODES = ("derived", "number_sequence")
+PACKAGE = "package"
 #: Runners at once, and the ledgers that they have between them.
 OFFICES = ("one runner", "two runners, one ledger", "two runners, two ledgers")
 #: A process may be killed at one of its first events; many have fewer.
@@ -85,20 +86,21 @@ class Plan:
         return 1 if self.offices == OFFICES[0] else 2
 
 
-def draw(seed: int, *, edits_waiting: bool = False) -> Plan:
-    """The plan of a seed."""
+def draw(seed: int, *, edits_waiting: bool = False, packages: bool = False) -> Plan:
+    """The plan of a seed; with `packages`, invoices go in those, whatever else it says."""
     rng = random.Random(f"storm {seed}")
     offices = rng.choices(OFFICES, (6, 2, 2))[0]
     runners = 1 if offices == OFFICES[0] else 2
     # Ledgers that know nothing of each other are protected by Dynamics' own check alone.
     duplicate_check = offices == OFFICES[2] or rng.random() < 0.6
+    invoices, mode = rng.randint(6, 10), rng.choice(MODES)
     return Plan(
         seed=seed,
         edits_waiting=edits_waiting,
         # By a die of its own, so that seeds from before there was such a thing are what they were.
         continuous_numbers=random.Random(f"numbers {seed}").random() < 0.5,
-        invoices=rng.randint(6, 10),
-        mode=rng.choice(MODES),
+        invoices=invoices,
+        mode=PACKAGE if packages else mode,
         offices=offices,
         duplicate_check=duplicate_check,
         connections=rng.choice((1, 1, 3)),
