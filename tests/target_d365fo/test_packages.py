@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -69,6 +70,13 @@ def batches(dynamics: Dynamics) -> int:
 def switch(dynamics: Dynamics, **values: Any) -> None:
     for name, value in values.items():
         dynamics.sandbox.switches.set(f"d365fo.package_{name}", value)
+
+
+def in_package(dynamics: Dynamics, number: int) -> int:
+    """How many headers a package had."""
+    content = dynamics.sandbox.data_management.packages[number]
+    with zipfile.ZipFile(io.BytesIO(content)) as package:
+        return package.read("Vendor invoice header.xml").count(b"<VENDORINVOICEHEADERENTITY>")
 
 
 def statuses(dynamics: Dynamics, offered: list[dict[str, Any]]) -> set[str]:
@@ -382,6 +390,7 @@ def test_a_changed_invoice_replaces_its_draft_in_one_transaction(dynamics: Dynam
 
     whole(dynamics, [new, *others])
     assert (imports(dynamics), batches(dynamics)) == (2, 1)
+    assert in_package(dynamics, -1) == len(others)
     assert statuses(dynamics, [new, *others]) == {"delivered"}
 
 
