@@ -157,6 +157,13 @@ class ConsigningDelivery(Delivery):
             self._leave(part)
         return super()._arrived()
 
+    def _withdraw(self) -> None:
+        """Settle what waited, and does not leave any more; also where an error ends it all."""
+        holds, self._holds = self._holds, {}
+        for hold in holds.values():
+            self._settle_all([(document, STOPPED) for document in hold.documents])
+        super()._withdraw()
+
     def _leave(self, part: str) -> None:
         """Send one consignment, wait for its end, and settle what came of it."""
         hold = self._holds.pop(part)

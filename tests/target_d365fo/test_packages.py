@@ -28,6 +28,7 @@ from singer_delivery.ledger import Ledger
 from singer_delivery.redaction import install
 from singer_delivery.stopping import PROCESS
 from target_d365fo.doctor import examine
+from target_d365fo.lookup import InvoiceLookup
 from target_d365fo.packaging import Packager
 from target_d365fo.rehearsal import open_rehearsal
 
@@ -601,6 +602,29 @@ def test_nobody_waits_for_ever_for_others(
 
     whole(dynamics, offered)
     assert imports(dynamics) == 3  # one for each batch
+
+
+def test_an_error_leaves_nobody_without_an_outcome(
+    dynamics: Dynamics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits for others when the look-up of the next ones fails is not sent, and says so."""
+    real, asked = InvoiceLookup.find, []
+
+    def find(lookup: InvoiceLookup, keys: Any, **options: Any) -> Any:
+        asked.append(len(keys))
+        if len(asked) > 1:
+            msg = "no right any more"
+            raise AccessDenied(msg)
+        return real(lookup, keys, **options)
+
+    monkeypatch.setattr(InvoiceLookup, "find", find)
+    offered = documents(150)
+
+    dynamics.deliver(*offered, expect=AccessDenied, **PACKAGE)
+
+    assert asked[0] == 100
+    assert imports(dynamics) == 0
+    assert statuses(dynamics, offered[:100]) == {"not_sent"}
 
 
 def test_lines_with_money_and_text_arrive_as_they_were(dynamics: Dynamics) -> None:
