@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from singer_delivery.ahead import one_ahead
+
 from tap_basware.client import Page, Record
 from tap_basware.errors import UnknownContinuation
 
@@ -78,7 +80,7 @@ class Crawl:
     def _whole(self, query: Query, token: str | None) -> Iterator[Page]:
         while True:
             try:
-                yield from self.pages(query, token)
+                yield from one_ahead(self.pages(query, token))
             except UnknownContinuation as error:
                 self.restarts += 1
                 if self.restarts > MAX_RESTARTS:

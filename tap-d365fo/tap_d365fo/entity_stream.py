@@ -11,6 +11,7 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from singer_delivery.ahead import one_ahead
 from singer_delivery.writer import WholeLines
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
@@ -338,9 +339,10 @@ class EntityStream(D365Stream):
     # Pages
 
     def _pages(self, where: str, after: Row | None = None) -> Iterator[list[Row]]:
-        return self.reader.crawl(
+        pages = self.reader.crawl(
             self.curated.entity_set, select=self._select, filter=where, after=after
         )
+        return one_ahead(pages)
 
     def _composed(self, page: list[Row]) -> Iterable[Row]:
         composer = self._composer
