@@ -21,7 +21,7 @@ from singer_delivery.errors import LedgerError
 logger = logging.getLogger(__name__)
 
 #: The newest migration; opening the ledger brings older ones up to it, and refuses newer ones.
-HEAD = "0005"
+HEAD = "0006"
 #: Its own, so that the ledger can live in the database of something else that uses Alembic.
 VERSION_TABLE = "ledger_version"
 LEDGER = Purpose("ledger", "ledger_url", "nothing more is sent", LedgerError)

@@ -54,6 +54,7 @@ from singer_delivery.payloads import SingerStream
 from singer_delivery.recollections import Recollection
 from singer_delivery.runs import Lease, Run
 from singer_delivery.schema import claims, documents, storable_text
+from singer_delivery.statements import Question
 from singer_delivery.trail import DETAIL, Event, Kind, Pen, Trail
 
 #: SQLite takes 32,766 variables a statement, PostgreSQL's protocol 65,535.
@@ -131,10 +132,10 @@ WRITERS = text(
     "WHERE system = :system AND stream = :stream AND key IN :keys"
 ).bindparams(bindparam("keys", expanding=True))
 #: Where some documents stand, in the order of `Standing`.
-STANDINGS = text(
+STANDINGS = Question(
     "SELECT key, status, fingerprint, source, scope FROM documents "
-    "WHERE system = :system AND stream = :stream AND key IN :keys"
-).bindparams(bindparam("keys", expanding=True))
+    "WHERE system = :system AND stream = :stream AND key IN :among"
+)
 STATUSES = {status.value: status for status in Status}
 TAKE_OVER = text(
     "UPDATE documents SET run_id = :run_id, revision = revision + 1 "
@@ -331,9 +332,9 @@ class Ledger:
         with reading(self._engine) as connection:
             for start in range(0, len(wanted), CHUNK):
                 chunk = wanted[start : start + CHUNK]
-                values = {"system": self._system, "stream": stream, "keys": chunk}
-                for key, status, *rest in connection.execute(STANDINGS, values):
-                    found[key] = Standing(STATUSES[status], *rest)
+                rows = STANDINGS.ask(connection, chunk, system=self._system, stream=stream)
+                for key, status, fingerprint, source, scope in rows:
+                    found[key] = Standing(STATUSES[status], fingerprint, source, scope)
         return found
 
     def lookup_natural(self, stream: str, natural_keys: Iterable[str]) -> dict[str, Entry]:

@@ -52,6 +52,9 @@ class LineReader(SimpleSingerReader):
         self.on_bad_line: Callable[[str], None] = _raise
         self.guard: Callable[[], AbstractContextManager[None]] = nullcontext
         self.pause: Callable[[], bool] = lambda: False
+        #: Is given each line first, and tells whether it has taken it: a RECORD that need not be
+        #: read now.
+        self.take_unread: Callable[[str | bytes], bool] = lambda _: False
 
     def process_lines(
         self, file_input: IO[str] | None, callbacks: dict[Any, Callable[[dict[str, Any]], None]]
@@ -69,7 +72,11 @@ class LineReader(SimpleSingerReader):
                 continue
             self.line = number
             try:
-                message = _message(line)
+                if self.take_unread(line):
+                    counts["RECORD"] += 1
+                    self.records = counts["RECORD"]
+                    continue
+                message = read_message(line)
                 callback = callbacks.get(message["type"])
                 if callback is None:
                     msg = f"has the unknown message type {str(message['type'])[:40]!r}"
@@ -133,7 +140,8 @@ def _has_come(file: BufferedReader) -> bool:
         return True
 
 
-def _message(line: str | bytes) -> dict[str, Any]:
+def read_message(line: str | bytes) -> dict[str, Any]:
+    """Return a line as a message. Raises BadInput, whose words follow "line 7 of the input"."""
     try:
         message = parse_utf8(line)
     except UnicodeError:

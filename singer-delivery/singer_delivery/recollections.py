@@ -10,12 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import Engine, bindparam, text
+from sqlalchemy import Engine
 
 from singer_delivery.database import reading, writing
 from singer_delivery.schema import recollections
+from singer_delivery.statements import Question, Statement
 
-#: SQLite takes 32,766 variables a statement.
+#: Records of one question.
 CHUNK = 500
 
 
@@ -29,23 +30,42 @@ class Made(NamedTuple):
     scope: str
 
 
+class Days(NamedTuple):
+    """The days, both included and in ISO 8601, on which something is so; "" is open."""
+
+    first: str = ""
+    last: str = ""
+
+    def hold(self, day: str) -> bool:
+        """Tell whether a day is one of them."""
+        return self.first <= day and (not self.last or day <= self.last)
+
+
+ALWAYS = Days()
+
+
 class Recollection(NamedTuple):
-    """What came of a record. `digest` is that of the record and of all that decided it."""
+    """What came of a record, and comes of it on which days.
+
+    `digest` is that of the record and of all that decided it but the day.
+    """
 
     digest: str
     made: Sequence[Made]
+    days: Days = ALWAYS
 
 
 NAMES = tuple(column.name for column in recollections.columns)
-FIND = text(
-    "SELECT record, digest, made FROM recollections "
-    "WHERE system = :system AND source = :source AND record IN :records"
-).bindparams(bindparam("records", expanding=True))
-KEEP = text(
+FIND = Question(
+    "SELECT record, digest, made, first_day, last_day FROM recollections "
+    "WHERE system = :system AND source = :source AND record IN :among"
+)
+KEEP = Statement(
     f"INSERT INTO recollections ({', '.join(NAMES)}) "  # noqa: S608
     f"VALUES ({', '.join(f':{name}' for name in NAMES)}) "
-    "ON CONFLICT (system, source, record) DO UPDATE "
-    "SET digest = excluded.digest, made = excluded.made"
+    "ON CONFLICT (system, source, record) DO UPDATE SET digest = excluded.digest, "
+    "made = excluded.made, first_day = excluded.first_day, last_day = excluded.last_day",
+    NAMES,
 )
 _ENCODE = msgspec.json.Encoder().encode
 _DECODE = msgspec.json.Decoder(list[Made]).decode
@@ -60,9 +80,10 @@ def recall(
     with reading(engine) as connection:
         for start in range(0, len(wanted), CHUNK):
             chunk = wanted[start : start + CHUNK]
-            values = {"system": system, "source": source, "records": chunk}
-            for record, digest, made in connection.execute(FIND, values):
-                found[record] = Recollection(digest, _DECODE(made))
+            rows = FIND.ask(connection, chunk, system=system, source=source)
+            for record, digest, made, first, last in rows:
+                days = Days(first, last) if first or last else ALWAYS
+                found[record] = Recollection(digest, _DECODE(made), days)
     return found
 
 
@@ -71,15 +92,9 @@ def remember(engine: Engine, system: str, source: str, records: Mapping[str, Rec
     if not records:
         return
     rows = [
-        {
-            "system": system,
-            "source": source,
-            "record": record,
-            "digest": found.digest,
-            "made": _ENCODE(found.made).decode(),
-        }
+        (system, source, record, found.digest, _ENCODE(found.made).decode(), *found.days)
         # In one order: of two runs that write the same rows, one waits for the other.
         for record, found in sorted(records.items())
     ]
     with writing(engine) as connection:
-        connection.execute(KEEP, rows)
+        KEEP.run(connection, rows)

@@ -167,7 +167,8 @@ told = Table(
 
 #: What a record of a source became when it was mapped last, so that the same record need not be
 #: mapped again: losing a row costs nothing but time. `digest` is that of the record and of all that
-#: decides what becomes of it, `made` a JSON list of [stream, key, fingerprint, source, scope].
+#: decides what becomes of it but the day, `made` a JSON list of [stream, key, fingerprint, source,
+#: scope]. It is so from `first_day` to `last_day`, both included and in ISO 8601; "" is open.
 recollections = Table(
     "recollections",
     metadata,
@@ -176,6 +177,8 @@ recollections = Table(
     Column("record", String(600), primary_key=True),
     Column("digest", String(64), nullable=False),
     Column("made", Text, nullable=False),
+    Column("first_day", String(10), nullable=False),
+    Column("last_day", String(10), nullable=False),
 )
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cached_property, partial
 from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from singer_sdk.sinks import BatchSink, RecordSink, Sink
 
+from singer_delivery.bulk.recalling import Became
 from singer_delivery.courier import Courier
 from singer_delivery.delivery import Delivery, DeliveryOptions
 from singer_delivery.document import Document
 from singer_delivery.errors import BadInput, Rejected
 from singer_delivery.payloads import SingerStream
-from singer_delivery.recollections import Made
+from singer_delivery.recollections import ALWAYS, Days, Made
 from singer_delivery.stopping import PROCESS
 
 if TYPE_CHECKING:
@@ -132,18 +135,39 @@ class BulkSink(PlainRecords, RecordSink):
 
     @property
     def mark(self) -> str:
-        """Return a digest of all but the record that decides what it becomes.
+        """Return a digest of all that decides what a record becomes, but the record and the day.
 
         "" where that cannot be told: then each record is mapped, however often it comes.
         """
         return ""
+
+    @property
+    def day(self) -> str:
+        """The day on which records are mapped, by UTC and in ISO 8601."""
+        return datetime.now(UTC).date().isoformat()
+
+    @property
+    def days(self) -> Days:
+        """The days on which the record that was mapped last becomes the same."""
+        return ALWAYS
 
     def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:  # noqa: ARG002
         """Hand over what the record becomes: all of it, or its rejection. Raises BadInput."""
         self.target.take_up(self, record)
         self.tally_record_written()
 
-    def take(self, record: Mapping[str, Any]) -> Sequence[Made] | None:
+    def receive(self, record: dict[str, Any]) -> None:
+        """Do with a record that came as text what the SDK does with one before it is processed."""
+        self._remove_sdc_metadata_from_record(record)
+        self._singer_validate_message(record)
+
+    def count(self, records: int) -> None:
+        """Note that so many records that came as text are done with."""
+        self.tally_record_read(records)
+        self.tally_record_written(records)
+        self.record_counter_metric.increment(records)
+
+    def take(self, record: Mapping[str, Any]) -> Became | None:
         """Hand over what the record becomes, and return it; None for a rejection.
 
         Raises BadInput.
@@ -157,21 +181,22 @@ class BulkSink(PlainRecords, RecordSink):
         bulk.met(self.stream_name)
         for resource, document in made:
             bulk.take(resource, document)
-        return [
+        outlines = [
             Made(resource, one.key, one.fingerprint, one.source, one.scope)
             for resource, one in made
         ]
+        return Became(outlines, self.days)
 
-    def take_again(self, record: Mapping[str, Any], made: Sequence[Made]) -> None:
+    def take_again(self, made: Sequence[Made], read: Callable[[], Mapping[str, Any]]) -> None:
         """Hand over outlines of what the record became before, and becomes again."""
         bulk = self.target.bulk
         bulk.met(self.stream_name)
         for one in made:
-            outline = Document(one.key, None, one.fingerprint, source=one.source, scope=one.scope)
-            bulk.take(one.stream, outline, partial(self._whole, record, one))
+            bulk.take_outline(one, partial(self._whole, read, one))
 
-    def _whole(self, record: Mapping[str, Any], wanted: Made) -> Document:
+    def _whole(self, read: Callable[[], Mapping[str, Any]], wanted: Made) -> Document:
         """Return a document of a record that had it before."""
+        record = read()
         for resource, document in self.documents(record):
             if (resource, document.key) == (wanted.stream, wanted.key):
                 return self._traced(record, document)
@@ -195,9 +220,34 @@ class BulkSink(PlainRecords, RecordSink):
 
     def name_of(self, record: Mapping[str, Any]) -> str:
         """Return the values of the record's key as a JSON list; "" where the stream has no key."""
-        keys = [str(record.get(name)) for name in self.key_properties]
-        return f"[{', '.join(map(encode_basestring, keys))}]" if keys else ""
+        return _name([str(record.get(name)) for name in self.key_properties])
+
+    def name_in(self, text: msgspec.Raw) -> str:
+        """Return the same of a record's JSON; "" where its keys are not just texts."""
+        if self._decode_keys is None:
+            return ""
+        try:
+            keys = self._decode_keys(text)
+        except (msgspec.MsgspecError, UnicodeError):
+            return ""
+        return _name(msgspec.structs.astuple(keys))
+
+    @cached_property
+    def _decode_keys(self) -> Callable[[msgspec.Raw], msgspec.Struct] | None:
+        """Decodes the key of a record, and nothing else of it; None where there is none."""
+        names = dict.fromkeys(self.key_properties)
+        if not names or self.include_sdc_metadata_properties:
+            return None
+        attributes = {f"key_{number}": name for number, name in enumerate(names)}
+        kind = msgspec.defstruct(
+            "Keys", [(attribute, str) for attribute in attributes], rename=attributes, gc=False
+        )
+        return msgspec.json.Decoder(kind).decode
 
     def activate_version(self, new_version: int) -> None:  # noqa: ARG002
         """Note that a crawl of the stream is complete: what it did not show has vanished."""
         self.target.bulk.complete(self.stream_name)
+
+
+def _name(keys: Sequence[str]) -> str:
+    return f"[{', '.join(map(encode_basestring, keys))}]" if keys else ""

@@ -12,9 +12,12 @@ from collections.abc import Callable, Collection, Sequence
 from operator import itemgetter
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 Values: TypeAlias = tuple[Any, ...]
+#: One value, whatever their number: the statement is the same, and prepared once.
+SQLITE_LIST = "IN (SELECT value FROM json_each(:among))"
+ARRAY = "= ANY(:among)"
 _NAMED = re.compile(r"(?<!:):(\w+)")
 
 
@@ -41,33 +44,26 @@ class Statement:
 
 
 class Question:
-    """A SELECT about many keys at a time: `:among` stands for them, after IN."""
+    """A SELECT about many keys at a time: `IN :among` stands for them."""
 
     def __init__(self, sql: str) -> None:
-        one_array = _NAMED.sub(lambda m: m[0] if m[1] == "among" else m[0], sql)
         self._names = _NAMED.findall(sql)
         self._sql = {
-            "sqlite": _in_dialects(
-                one_array.replace("IN :among", "IN (SELECT value FROM json_each(:among))")
-            )["sqlite"],
-            "postgresql": _in_dialects(one_array.replace("IN :among", "= ANY(:among)"))[
-                "postgresql"
-            ],
+            "sqlite": _in_dialects(sql.replace("IN :among", SQLITE_LIST))["sqlite"],
+            "postgresql": _in_dialects(sql.replace("IN :among", ARRAY))["postgresql"],
         }
 
     def ask(
         self, connection: Connection, among: Collection[str], **values: Any
-    ) -> Sequence[Values]:
+    ) -> Sequence[Row[Any]]:
         """Return the rows, in no order."""
-        keys = list(among)
-        sqlite = connection.dialect.name == "sqlite"
-        given = {**values, "among": json.dumps(keys) if sqlite else keys}
+        if not among:
+            return []
+        dialect, keys = connection.dialect.name, list(among)
+        given = {**values, "among": json.dumps(keys) if dialect == "sqlite" else keys}
         row = tuple(given[name] for name in self._names)
-        cursor = connection.exec_driver_sql(self._sql[connection.dialect.name], row)
-        driver: Any = cursor.cursor
-        found: Sequence[Values] = driver.fetchall()
-        cursor.close()
-        return found
+        # All at once: one by one, each costs as much as to find it.
+        return connection.exec_driver_sql(self._sql[dialect], row).all()
 
 
 def _in_dialects(sql: str) -> dict[str, str]:

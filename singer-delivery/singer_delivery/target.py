@@ -225,6 +225,7 @@ class DeliveryTarget(PlainErrors, Target):
             self.message_reader.on_bad_line = self._bad_line
             self.message_reader.guard = self._noting_failure
             self.message_reader.pause = self._tend
+            self.message_reader.take_unread = self._take_unread
 
     # What a plugin provides
 
@@ -318,6 +319,15 @@ class DeliveryTarget(PlainErrors, Target):
         reader = self.message_reader
         line = reader.line if isinstance(reader, LineReader) else 0
         self._recalling.offer(sink, record, line)
+
+    def _take_unread(self, line: str | bytes) -> bool:
+        """Take a line that need not be read now; False for all others."""
+        if not self._shortcuts or not isinstance(self.message_reader, LineReader):
+            return False
+        taken = self._recalling.offer_text(self._shortcuts, line, self.message_reader.line)
+        if taken:
+            self._handle_max_record_age()
+        return taken
 
     @property
     def _started_bulk(self) -> BulkDelivery | None:

@@ -28,6 +28,7 @@ from singer_delivery.delivery import CLAIM_GLANCE
 from singer_delivery.document import Document, Outcome, Status
 from singer_delivery.errors import Busy, SetupError
 from singer_delivery.ledger import Ledger
+from singer_delivery.recollections import Made
 from singer_delivery.runs import words
 
 logger = logging.getLogger(__name__)
@@ -87,16 +88,24 @@ class BulkDelivery:
 
     # What comes in
 
-    def take(self, stream: str, document: Document, whole: Whole | None = None) -> None:
+    def take(self, stream: str, document: Document) -> None:
         """Take a document of a resource; one that the target has already is only counted.
 
-        A later document of the same key takes the place of an earlier one. `whole`: the document is
-        an outline, without payload, label and detail, and this returns all of it, if the target
-        has to have it. Raises BadInput for a key that cannot be stored.
+        A later document of the same key takes the place of an earlier one. Raises BadInput for a
+        key that cannot be stored.
         """
         self.begin(stream)
         self.met(document.source)
-        self._intake.keep(stream, document, whole=whole)
+        self._intake.keep(stream, document)
+
+    def take_outline(self, made: Made, whole: Whole) -> None:
+        """Take a document that a record became before, as `take` does.
+
+        `whole` returns it, if the target has to have it.
+        """
+        self.begin(made.stream)
+        self.met(made.source)
+        self._intake.keep_outline(made, whole)
 
     def reject(self, stream: str, document: Document, reason: str) -> None:
         """Settle a record that cannot be used; it has not vanished from its source, though."""

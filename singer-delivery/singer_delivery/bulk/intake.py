@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from singer_delivery.bulk.book import Book
 from singer_delivery.bulk.spool import Spool
 from singer_delivery.document import TAKEN, Document, Entry, Outcome, Status
 from singer_delivery.errors import BadInput
 from singer_delivery.ledger import Standing
+from singer_delivery.recollections import Made
 from singer_delivery.schema import KEY_LENGTH, storable
 
 #: Documents that are looked up in the ledger at a time.
@@ -25,6 +26,13 @@ Known = Mapping[str, Entry]
 Whole: TypeAlias = Callable[[], Document]
 #: A document, and why it cannot be used, if it cannot.
 Came: TypeAlias = tuple[Document, str]
+
+
+class Outline(NamedTuple):
+    """A document without what is in it; `whole` returns it, should it be needed."""
+
+    made: Made
+    whole: Whole
 
 
 @dataclass
@@ -41,42 +49,37 @@ class Intake:
     waiting: set[str] = field(default_factory=set)
     still_rejected: Counter[str] = field(default_factory=Counter)
     stuck: dict[str, list[str]] = field(default_factory=dict)
-    _fresh: dict[str, dict[str, Came]] = field(default_factory=dict)
-    _whole: dict[tuple[str, str], Whole] = field(default_factory=dict)
+    _fresh: dict[str, dict[str, Came | Outline]] = field(default_factory=dict)
     _count: int = 0
 
-    def keep(
-        self, stream: str, document: Document, reason: str = "", whole: Whole | None = None
-    ) -> None:
-        """Take a document, or its rejection; the later one of a key counts. Raises BadInput.
+    def keep(self, stream: str, document: Document, reason: str = "") -> None:
+        """Take a document, or its rejection; the later one of a key counts. Raises BadInput."""
+        document, reason = _storable(stream, document, reason)
+        self._keep(stream, document.key, (document, reason))
 
-        `whole`: the document is an outline, and this returns all of it, should that be needed.
-        """
-        if whole is None:
-            document, reason = _storable(stream, document, reason)
+    def keep_outline(self, made: Made, whole: Whole) -> None:
+        """Take a document that is known by its outline; the later one of a key counts."""
+        self._keep(made.stream, made.key, Outline(made, whole))
+
+    def _keep(self, stream: str, key: str, came: Came | Outline) -> None:
         fresh = self._fresh.setdefault(stream, {})
-        self._count += document.key not in fresh
-        fresh[document.key] = (document, reason)
-        if whole:
-            self._whole[stream, document.key] = whole
-        elif self._whole:
-            self._whole.pop((stream, document.key), None)
+        self._count += key not in fresh
+        fresh[key] = came
         if self._count >= CHUNK:
             self.look_up()
 
     def look_up(self) -> None:
         """Sort what came since the last time."""
         fresh, self._fresh, self._count = self._fresh, {}, 0
-        outlines, self._whole = self._whole, {}
-        for stream, by_key in fresh.items():
-            same = self._settled(stream, by_key, outlines)
-            self._see(stream, by_key | same)
+        for stream, all_of_it in fresh.items():
+            same, by_key = self._settled(stream, all_of_it)
+            self._see(stream, all_of_it, same, by_key)
             if same:
                 self.book.tally[stream, Status.UNCHANGED] += len(same)
-            known = self.book.ledger.lookup(stream, by_key)
+            known = self.book.ledger.lookup(stream, by_key) if by_key else {}
             rejected = [(document, reason) for document, reason in by_key.values() if reason]
             offered = [document for document, reason in by_key.values() if not reason]
-            self._spool(stream, (*by_key, *same), offered, known)
+            self._spool(stream, all_of_it, offered, known)
             outcomes = [
                 (with_known(document, known.get(document.key)), Outcome(Status.REJECTED, reason))
                 for document, reason in rejected
@@ -85,28 +88,31 @@ class Intake:
             self._follow(stream, offered, known)
 
     def _settled(
-        self, stream: str, by_key: dict[str, Came], outlines: Mapping[tuple[str, str], Whole]
-    ) -> dict[str, Came]:
-        """Take out the outlines of which the ledger has everything just so, and return them.
-
-        Of the others, the whole documents take their places.
-        """
-        wholes = {key: outlines[stream, key] for key in by_key if (stream, key) in outlines}
-        standings = self.book.ledger.standings(stream, wholes) if wholes else {}
-        same = {}
-        for key, whole in wholes.items():
-            document, reason = by_key[key]
-            if _is_settled(document, standings.get(key)):
-                same[key] = by_key.pop(key)
+        self, stream: str, came: Mapping[str, Came | Outline]
+    ) -> tuple[list[Made], dict[str, Came]]:
+        """Return the outlines of which the ledger has everything just so, and all others whole."""
+        outlined = [key for key, one in came.items() if isinstance(one, Outline)]
+        standings = self.book.ledger.standings(stream, outlined) if outlined else {}
+        same: list[Made] = []
+        others: dict[str, Came] = {}
+        for key, one in came.items():
+            if not isinstance(one, Outline):
+                others[key] = one
+            elif _is_settled(one.made, standings.get(key)):
+                same.append(one.made)
             else:
-                by_key[key] = (whole(), reason)
-        return same
+                others[key] = (one.whole(), "")
+        return same, others
 
-    def _see(self, stream: str, by_key: Mapping[str, Came]) -> None:
+    def _see(
+        self, stream: str, keys: Iterable[str], same: Iterable[Made], others: Mapping[str, Came]
+    ) -> None:
         """Note what shows that nothing of it has vanished."""
-        self.spool.see(stream, by_key)
+        self.spool.see(stream, keys)
         scopes: dict[str, set[str]] = {}
-        for document, reason in by_key.values():
+        for source, scope in {(made.source, made.scope) for made in same}:
+            scopes.setdefault(source, set()).add(scope)
+        for document, reason in others.values():
             if not reason:
                 scopes.setdefault(document.source, set()).add(document.scope)
             elif record := document.detail.get("_record"):
@@ -173,13 +179,14 @@ def _storable(stream: str, document: Document, reason: str) -> Came:
     return document, reason
 
 
-def _is_settled(document: Document, known: Standing | None) -> bool:
+def _is_settled(made: Made, known: Standing | None) -> bool:
     """Tell whether the ledger has it just so: nothing is to be sent, and nothing to be noted."""
     return (
         known is not None
-        and known.fingerprint == document.fingerprint
+        and known.fingerprint == made.fingerprint
         and known.status in DONE
-        and (known.source, known.scope) == (document.source, document.scope)
+        and known.source == made.source
+        and known.scope == made.scope
     )
 
 

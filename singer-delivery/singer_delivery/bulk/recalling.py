@@ -3,27 +3,40 @@
 Records wait here, a few hundred at a time and in their order, so that what they became is looked up
 together. Whoever is about to act on what came before - a STATE, a SCHEMA, the end of a crawl or of
 the input - calls `catch_up` first.
+
+Where the line is at hand, a record waits as the text that it is: one that is the same byte for byte
+is never decoded.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
 from singer_delivery.errors import BadInput
 from singer_delivery.ledger import Ledger
-from singer_delivery.recollections import Made, Recollection
+from singer_delivery.reader import read_message
+from singer_delivery.recollections import Days, Made, Recollection
 from singer_delivery.schema import storable
 
 #: Records that are looked up at a time.
 CHUNK = 500
 
-Record = Mapping[str, Any]
+Record: TypeAlias = Mapping[str, Any]
+Text: TypeAlias = bytes | str
 _ENCODE = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class Became(NamedTuple):
+    """What a record becomes, on those days."""
+
+    made: Sequence[Made]
+    days: Days
 
 
 class RecordTaker(Protocol):
@@ -33,33 +46,76 @@ class RecordTaker(Protocol):
 
     @property
     def mark(self) -> str:
-        """Return a digest of all but the record that decides what it becomes; "" for unknown."""
+        """Return a digest of all that decides what a record becomes, but the record and the day.
+
+        "" for unknown.
+        """
+        ...
+
+    @property
+    def day(self) -> str:
+        """Return the day on which records are mapped, in ISO 8601."""
         ...
 
     def name_of(self, record: Record) -> str:
         """Return what tells a record from others of its stream; "" where nothing does."""
         ...
 
-    def take(self, record: Record) -> Sequence[Made] | None:
+    def name_in(self, text: msgspec.Raw) -> str:
+        """Return the same of a record's JSON, "" where that cannot be told at a glance."""
+        ...
+
+    def receive(self, record: dict[str, Any]) -> None:
+        """Check and strip a record that came as text. Raises BadInput."""
+        ...
+
+    def take(self, record: Record) -> Became | None:
         """Hand over what a record becomes, and return it; None when it was rejected.
 
         Raises BadInput.
         """
         ...
 
-    def take_again(self, record: Record, made: Sequence[Made]) -> None:
-        """Hand over what a record became before, and becomes again. Raises BadInput."""
+    def take_again(self, made: Sequence[Made], read: Callable[[], Record]) -> None:
+        """Hand over what a record became before, and becomes again; `read` returns the record.
+
+        Raises BadInput.
+        """
+        ...
+
+    def count(self, records: int) -> None:
+        """Note that so many records that came as text are done with."""
         ...
 
 
+class Glimpse(msgspec.Struct, gc=False):
+    """A Singer message of which no more is decoded than where it goes."""
+
+    type: str
+    stream: str
+    record: msgspec.Raw
+
+
+_GLIMPSE = msgspec.json.Decoder(Glimpse).decode
+
+
 class Offer(NamedTuple):
-    """A record that waits, and the number of its line in the input."""
+    """A record that waits, and its line in the input: the number, and the text where it is that."""
 
     sink: RecordTaker
-    record: Record
+    record: Record | None
     line: int
+    text: Text
     name: str
     digest: str
+
+    def read(self) -> Record:
+        """Return the record. Raises BadInput."""
+        if self.record is not None:
+            return self.record
+        record: dict[str, Any] = read_message(self.text)["record"]
+        self.sink.receive(record)
+        return record
 
 
 @dataclass
@@ -78,7 +134,30 @@ class Recalling:
             self.catch_up()
             sink.take(record)
             return
-        self._waiting.append(Offer(sink, record, line, name, digest))
+        self._wait(Offer(sink, record, line, "", name, digest))
+
+    def offer_text(self, sinks: Mapping[str, RecordTaker], text: Text, line: int) -> bool:
+        """Take a line that is a RECORD of one of these streams, without reading it, for later.
+
+        False where it has to be read. Raises what the sink raises.
+        """
+        try:
+            glimpse = _GLIMPSE(text)
+        except (msgspec.MsgspecError, UnicodeError):
+            return False
+        sink = sinks.get(glimpse.stream)
+        if sink is None or glimpse.type != "RECORD":
+            return False
+        mark, name = sink.mark, sink.name_in(glimpse.record)
+        if not (mark and name and storable(name)):
+            return False
+        digest = sha256(mark.encode())
+        digest.update(glimpse.record)
+        self._wait(Offer(sink, None, line, text, name, digest.hexdigest()))
+        return True
+
+    def _wait(self, offer: Offer) -> None:
+        self._waiting.append(offer)
         if len(self._waiting) >= CHUNK:
             self.catch_up()
 
@@ -87,24 +166,26 @@ class Recalling:
         if not self._waiting:
             return
         offers, self._waiting = self._waiting, []
+        days = {offer.sink.stream_name: offer.sink.day for offer in offers}
         known = self._recall(offers)
         fresh: dict[str, dict[str, Recollection]] = {}
         for offer in offers:
             source = offer.sink.stream_name
             before = known[source].get(offer.name)
             try:
-                if before and before.digest == offer.digest:
-                    offer.sink.take_again(offer.record, before.made)
+                if before and before.digest == offer.digest and before.days.hold(days[source]):
+                    offer.sink.take_again(before.made, offer.read)
                     continue
-                made = offer.sink.take(offer.record)
+                became = offer.sink.take(offer.read())
             except BadInput as problem:
                 self.on_bad_line(f"line {offer.line} of the input {problem}")
                 continue
-            if made is not None and all(map(_storable, made)):
-                became = Recollection(offer.digest, made)
-                fresh.setdefault(source, {})[offer.name] = became
+            if became is not None and all(map(_storable, became.made)):
+                found = Recollection(offer.digest, *became)
+                fresh.setdefault(source, {})[offer.name] = found
         for source, records in fresh.items():
             self.ledger().remember(source, records)
+        _count(offers)
 
     def _recall(self, offers: Sequence[Offer]) -> Mapping[str, Mapping[str, Recollection]]:
         names: dict[str, dict[str, None]] = {}
@@ -112,6 +193,12 @@ class Recalling:
             names.setdefault(offer.sink.stream_name, {})[offer.name] = None
         ledger = self.ledger()
         return {source: ledger.recall(source, records) for source, records in names.items()}
+
+
+def _count(offers: Sequence[Offer]) -> None:
+    sinks = {id(offer.sink): offer.sink for offer in offers}
+    for sink, number in Counter(id(o.sink) for o in offers if o.record is None).items():
+        sinks[sink].count(number)
 
 
 def _digest(mark: str, record: Record) -> str:
