@@ -166,6 +166,7 @@ class BulkSink(PlainRecords, RecordSink):
         self.tally_record_read(records)
         self.tally_record_written(records)
         self.record_counter_metric.increment(records)
+        self.target.mind_the_age()
 
     def take(self, record: Mapping[str, Any]) -> Became | None:
         """Hand over what the record becomes, and return it; None for a rejection.

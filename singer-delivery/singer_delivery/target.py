@@ -324,10 +324,11 @@ class DeliveryTarget(PlainErrors, Target):
         """Take a line that need not be read now; False for all others."""
         if not self._shortcuts or not isinstance(self.message_reader, LineReader):
             return False
-        taken = self._recalling.offer_text(self._shortcuts, line, self.message_reader.line)
-        if taken:
-            self._handle_max_record_age()
-        return taken
+        return self._recalling.offer_text(self._shortcuts, line, self.message_reader.line)
+
+    def mind_the_age(self) -> None:
+        """Deliver what waits for too long, so that STATE can follow."""
+        self._handle_max_record_age()
 
     @property
     def _started_bulk(self) -> BulkDelivery | None:

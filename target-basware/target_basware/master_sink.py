@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from ap_mapping import MappingHole
 from singer_delivery.code_digest import code_digest
 from singer_delivery.document import Document, fingerprint
 from singer_delivery.errors import BadInput, Rejected, SetupError
+from singer_delivery.recollections import ALWAYS, Days
 from singer_delivery.sink import BulkSink
 from singer_delivery.words import cut
 
@@ -22,7 +22,7 @@ from target_basware.masters import (
     external_code,
     label,
 )
-from target_basware.masters.validity import today
+from target_basware.masters.validity import Span, spanning, today
 from target_basware.resources import LISTS, RESOURCES, Resource, named, resource
 
 if TYPE_CHECKING:
@@ -66,27 +66,37 @@ class MasterSink(BulkSink):
             self.original_schema.get("properties") or {},
             self.config.get("stream_resources") or {},
         )
-        self._marked_on: date | None = None
-        self._mark = ""
+        self._mark: str | None = None
+        self._span = Span()
         if self._resource is None:
             # Now rather than at the first record: nothing can be done without the mapping.
             _ = target.mapping
 
     @property
     def mark(self) -> str:
-        """Return a digest of the code, the mapping, the settings and the day that decide."""
-        day = today()
-        if self._marked_on != day:
-            self._marked_on, self._mark = day, self._mark_of(day)
+        """Return a digest of the code, the mapping and the settings that decide."""
+        if self._mark is None:
+            self._mark = self._digest()
         return self._mark
 
-    def _mark_of(self, day: date) -> str:
+    def _digest(self) -> str:
         code = code_digest(*DECIDING)
         if not code:
             return ""
         mapping = "" if self._resource else self.target.mapping.fingerprint
         keys = list(self.key_properties)
-        return fingerprint([code, mapping, self.stream_name, self._resource, keys, day])
+        return fingerprint([code, mapping, self.stream_name, self._resource, keys])
+
+    @property
+    def day(self) -> str:
+        """The day on which records are mapped."""
+        return today().isoformat()
+
+    @property
+    def days(self) -> Days:
+        """The days on which the record that was mapped last becomes the same."""
+        first, last = self._span.first, self._span.last
+        return Days(str(first or ""), str(last or "")) if first or last else ALWAYS
 
     def documents(self, record: Record) -> Iterator[tuple[str, Document]]:
         """Yield what a record says to each API.
@@ -134,7 +144,8 @@ class MasterSink(BulkSink):
                 raise Rejected("; ".join(problems))
             return [entity]
         try:
-            return list(MAPPERS[self.stream_name](self.target.mapping, record))
+            with spanning() as self._span:
+                return list(MAPPERS[self.stream_name](self.target.mapping, record))
         except MappingHole as hole:
             raise Rejected(str(hole)) from None
 

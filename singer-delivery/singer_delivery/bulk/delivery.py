@@ -17,7 +17,7 @@ from singer_delivery.bulk.book import Book
 from singer_delivery.bulk.confirming import Confirming
 from singer_delivery.bulk.courier import BulkCourier
 from singer_delivery.bulk.crew import Crew
-from singer_delivery.bulk.intake import NAMED, Intake, Whole
+from singer_delivery.bulk.intake import NAMED, Intake, Outline, Whole
 from singer_delivery.bulk.loading import Loading
 from singer_delivery.bulk.options import BulkOptions
 from singer_delivery.bulk.sending import STOPPED, Sending, Shipment
@@ -96,22 +96,23 @@ class BulkDelivery:
         """
         self.begin(stream)
         self.met(document.source)
-        self._intake.keep(stream, document)
+        self._intake.take(stream, document)
 
     def take_outline(self, made: Made, whole: Whole) -> None:
         """Take a document that a record became before, as `take` does.
 
         `whole` returns it, if the target has to have it.
         """
-        self.begin(made.stream)
-        self.met(made.source)
-        self._intake.keep_outline(made, whole)
+        if made.stream not in self._couriers:
+            self.begin(made.stream)
+        self._complete.discard(made.source)
+        self._intake.keep(made.stream, made.key, Outline(made, whole))
 
     def reject(self, stream: str, document: Document, reason: str) -> None:
         """Settle a record that cannot be used; it has not vanished from its source, though."""
         self.begin(stream)
         self.met(document.source)
-        self._intake.keep(stream, document, reason)
+        self._intake.take(stream, document, reason)
 
     def met(self, source: str) -> None:
         """Note that a record of a source came, so that an earlier `complete` is none."""

@@ -52,18 +52,18 @@ class Intake:
     _fresh: dict[str, dict[str, Came | Outline]] = field(default_factory=dict)
     _count: int = 0
 
-    def keep(self, stream: str, document: Document, reason: str = "") -> None:
+    def take(self, stream: str, document: Document, reason: str = "") -> None:
         """Take a document, or its rejection; the later one of a key counts. Raises BadInput."""
         document, reason = _storable(stream, document, reason)
-        self._keep(stream, document.key, (document, reason))
+        self.keep(stream, document.key, (document, reason))
 
-    def keep_outline(self, made: Made, whole: Whole) -> None:
-        """Take a document that is known by its outline; the later one of a key counts."""
-        self._keep(made.stream, made.key, Outline(made, whole))
-
-    def _keep(self, stream: str, key: str, came: Came | Outline) -> None:
-        fresh = self._fresh.setdefault(stream, {})
-        self._count += key not in fresh
+    def keep(self, stream: str, key: str, came: Came | Outline) -> None:
+        """Take what can be stored; the later one of a key counts."""
+        fresh = self._fresh.get(stream)
+        if fresh is None:
+            fresh = self._fresh[stream] = {}
+        if key not in fresh:
+            self._count += 1
         fresh[key] = came
         if self._count >= CHUNK:
             self.look_up()

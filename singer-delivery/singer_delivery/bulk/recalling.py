@@ -10,7 +10,6 @@ is never decoded.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -166,9 +165,14 @@ class Recalling:
         if not self._waiting:
             return
         offers, self._waiting = self._waiting, []
-        days = {offer.sink.stream_name: offer.sink.day for offer in offers}
-        known = self._recall(offers)
-        fresh: dict[str, dict[str, Recollection]] = {}
+        of_sinks: dict[str, list[Offer]] = {}
+        for offer in offers:
+            of_sinks.setdefault(offer.sink.stream_name, []).append(offer)
+        ledger = self.ledger()
+        known, days, fresh = {}, {}, {}
+        for source, some in of_sinks.items():
+            known[source] = ledger.recall(source, {offer.name for offer in some})
+            days[source], fresh[source] = some[0].sink.day, dict[str, Recollection]()
         for offer in offers:
             source = offer.sink.stream_name
             before = known[source].get(offer.name)
@@ -181,24 +185,11 @@ class Recalling:
                 self.on_bad_line(f"line {offer.line} of the input {problem}")
                 continue
             if became is not None and all(map(_storable, became.made)):
-                found = Recollection(offer.digest, *became)
-                fresh.setdefault(source, {})[offer.name] = found
-        for source, records in fresh.items():
-            self.ledger().remember(source, records)
-        _count(offers)
-
-    def _recall(self, offers: Sequence[Offer]) -> Mapping[str, Mapping[str, Recollection]]:
-        names: dict[str, dict[str, None]] = {}
-        for offer in offers:
-            names.setdefault(offer.sink.stream_name, {})[offer.name] = None
-        ledger = self.ledger()
-        return {source: ledger.recall(source, records) for source, records in names.items()}
-
-
-def _count(offers: Sequence[Offer]) -> None:
-    sinks = {id(offer.sink): offer.sink for offer in offers}
-    for sink, number in Counter(id(o.sink) for o in offers if o.record is None).items():
-        sinks[sink].count(number)
+                fresh[source][offer.name] = Recollection(offer.digest, *became)
+        for source, some in of_sinks.items():
+            ledger.remember(source, fresh[source])
+            # A SCHEMA is caught up with, so that a stream has one sink here.
+            some[0].sink.count(sum(offer.record is None for offer in some))
 
 
 def _digest(mark: str, record: Record) -> str:
