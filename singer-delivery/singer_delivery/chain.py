@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
+from json.encoder import encode_basestring_ascii
 
 from singer_delivery.errors import LedgerError
 
@@ -25,5 +25,6 @@ def link_hash(form: int, fields: Sequence[str], previous: str) -> str:
     if form != 1:
         msg = f"form {form} of the audit trail is unknown to this version; upgrade to verify it"
         raise LedgerError(msg)
-    text = json.dumps([str(form), *fields, previous], separators=(",", ":"))
+    # As json.dumps writes an array of texts, which would make an encoder each time.
+    text = f"[{','.join(map(encode_basestring_ascii, (str(form), *fields, previous)))}]"
     return hashlib.sha256(text.encode()).hexdigest()

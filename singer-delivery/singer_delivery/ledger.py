@@ -20,14 +20,10 @@ from typing import Any, NamedTuple
 
 import sqlalchemy
 from sqlalchemy import (
-    BigInteger,
     Connection,
     Engine,
     Row,
-    String,
-    TextClause,
     and_,
-    bindparam,
     func,
     or_,
     select,
@@ -54,7 +50,7 @@ from singer_delivery.payloads import SingerStream
 from singer_delivery.recollections import Recollection
 from singer_delivery.runs import Lease, Run
 from singer_delivery.schema import claims, documents, storable_text
-from singer_delivery.statements import Question
+from singer_delivery.statements import Question, Statement
 from singer_delivery.trail import DETAIL, Event, Kind, Pen, Trail
 
 #: SQLite takes 32,766 variables a statement, PostgreSQL's protocol 65,535.
@@ -87,19 +83,33 @@ MERGED = {
 }
 
 
-def _upsert() -> TextClause:
-    # Text, the same for both databases: SQLAlchemy compiles its own ON CONFLICT anew each time,
-    # which takes several times as long as the rest.
-    names = [column.name for column in documents.columns]
-    changes = [f"{name} = {MERGED.get(name, f'excluded.{name}')}" for name in names]
-    return text(
-        f"INSERT INTO documents ({', '.join(names)}) "  # noqa: S608
-        f"VALUES ({', '.join(f':{name}' for name in names)}) "
-        f"ON CONFLICT (system, stream, key) DO UPDATE SET {', '.join(changes)}"
+NAMES = tuple(column.name for column in documents.columns)
+KEY = ("system", "stream", "key")
+NATURAL_KEY, SEQUENCE = NAMES.index("natural_key"), NAMES.index("sequence")
+
+
+def _upsert(*unchanged: str) -> Statement:
+    """Return what writes rows in the order of NAMES; some fields of one that is there may stay.
+
+    What is not written need not be written into an index either, which takes most of the time.
+    """
+    changes = [
+        f"{name} = {MERGED.get(name, f'excluded.{name}')}"
+        for name in NAMES
+        if name not in (*KEY, *unchanged)
+    ]
+    return Statement(
+        f"INSERT INTO documents ({', '.join(NAMES)}) "  # noqa: S608
+        f"VALUES ({', '.join(f':{name}' for name in NAMES)}) "
+        f"ON CONFLICT ({', '.join(KEY)}) DO UPDATE SET {', '.join(changes)}",
+        NAMES,
     )
 
 
 UPSERT = _upsert()
+#: For rows without a natural key, and without a sequence.
+UPSERT_NAMELESS = _upsert("natural_key")
+UPSERT_UNNUMBERED = _upsert("natural_key", "sequence")
 
 #: Draws the next numbers; the row stays locked until commit, so that numbers appear in order.
 NEXT_SEQUENCES = text(
@@ -108,35 +118,66 @@ NEXT_SEQUENCES = text(
     "THEN sequences.last + :count ELSE :first END RETURNING last"
 )
 
-#: The outcome of a document that is known by its entry; nobody has written it since.
-SETTLE_ENTRY = text(
-    "UPDATE documents SET status = :status, reason = :reason, request_id = :request_id, "
-    "detail = :detail, settled_at = :settled_at, run_id = :run_id, revision = revision + 1, "
-    "doubts = CASE WHEN :status IN ('intended', 'in_doubt', 'not_sent', 'stuck') "
-    "THEN doubts + :doubts ELSE 0 END, "
-    "remote_key = CASE :remote_key WHEN '' THEN remote_key ELSE :remote_key END, "
-    "natural_key = CASE :natural_key WHEN '' THEN natural_key ELSE :natural_key END, "
-    "sequence = CASE :sequence WHEN 0 THEN sequence ELSE :sequence END, "
-    "held = CASE WHEN :held > held THEN :held ELSE held END "
-    "WHERE system = :system AND stream = :stream AND key = :key"
-).bindparams(
-    *(
-        bindparam(name, type_=String)
-        for name in ("status", "remote_key", "natural_key", "settled_at")
-    ),
-    *(bindparam(name, type_=BigInteger) for name in ("sequence", "held", "doubts")),
+SETTLED_NAMES = (
+    *("status", "reason", "request_id", "detail", "settled_at", "run_id", "doubts"),
+    *("remote_key", "natural_key", "sequence", "held", *KEY),
 )
+
+
+def _settle_entry(*unchanged: str) -> Statement:
+    """Return what settles a document that is known by its entry; nobody has written it since."""
+    changes = {
+        **{name: f":{name}" for name in SETTLED_NAMES[:6]},
+        "revision": "revision + 1",
+        "doubts": "CASE WHEN :status IN ('intended', 'in_doubt', 'not_sent', 'stuck') "
+        "THEN doubts + :doubts ELSE 0 END",
+        "remote_key": "CASE :remote_key WHEN '' THEN remote_key ELSE :remote_key END",
+        "natural_key": "CASE :natural_key WHEN '' THEN natural_key ELSE :natural_key END",
+        "sequence": "CASE :sequence WHEN 0 THEN sequence ELSE :sequence END",
+        "held": "CASE WHEN :held > held THEN :held ELSE held END",
+    }
+    told = ", ".join(f"{name} = {how}" for name, how in changes.items() if name not in unchanged)
+    names = tuple(name for name in SETTLED_NAMES if name not in unchanged)
+    where = " AND ".join(f"{name} = :{name}" for name in KEY)
+    sql = f"UPDATE documents SET {told} WHERE {where}"  # noqa: S608
+    # PostgreSQL cannot tell of which type a value is that stands in a CASE.
+    for name, kind in SETTLED_TYPES.items():
+        sql = sql.replace(f":{name}", f"CAST(:{name} AS {kind})")
+    return Statement(sql, names)
+
+
+SETTLED_TYPES = {
+    **dict.fromkeys(("status", "remote_key", "natural_key", "settled_at"), "VARCHAR"),
+    **dict.fromkeys(("sequence", "held", "doubts"), "BIGINT"),
+}
+SETTLE_ENTRY = _settle_entry()
+SETTLE_NAMELESS_ENTRY = _settle_entry("natural_key")
 #: Who wrote some documents last.
-WRITERS = text(
+WRITERS = Question(
     "SELECT key, revision, status, run_id FROM documents "
-    "WHERE system = :system AND stream = :stream AND key IN :keys"
-).bindparams(bindparam("keys", expanding=True))
+    "WHERE system = :system AND stream = :stream AND key IN :among"
+)
+ENTRIES = f"SELECT {', '.join(NAMES)} FROM documents "  # noqa: S608
+ENTRIES_OF_KEYS = Question(
+    f"{ENTRIES}WHERE system = :system AND stream = :stream AND key IN :among"
+)
+ENTRIES_OF_NATURAL_KEYS = Question(
+    f"{ENTRIES}WHERE system = :system AND stream = :stream AND natural_key IN :among"
+)
+#: Who wrote them, and what else may stand in the way of an intent.
+HOLDERS = (
+    "SELECT key, natural_key, status, run_id, revision FROM documents "
+    "WHERE system = :system AND stream = :stream AND "
+)
+HOLDERS_OF_KEYS = Question(f"{HOLDERS}key IN :among")
+HOLDERS_OF_NATURAL_KEYS = Question(f"{HOLDERS}natural_key IN :among")
 #: Where some documents stand, in the order of `Standing`.
 STANDINGS = Question(
     "SELECT key, status, fingerprint, source, scope FROM documents "
     "WHERE system = :system AND stream = :stream AND key IN :among"
 )
 STATUSES = {status.value: status for status in Status}
+HOLDINGS = {int(holding): holding for holding in Holding}
 TAKE_OVER = text(
     "UPDATE documents SET run_id = :run_id, revision = revision + 1 "
     "WHERE system = :system AND stream = :stream AND key = :key"
@@ -192,6 +233,33 @@ def _moment(entry: Entry) -> tuple[datetime, int]:
     """Return when an entry was settled or, before that, about to be sent, for their order."""
     moments = [moment for moment in (entry.settled_at, entry.intended_at) if moment]
     return max(moments, default=datetime.min.replace(tzinfo=UTC)), entry.sequence
+
+
+class Holder(NamedTuple):
+    """Who wrote a document last, and where it stood then."""
+
+    key: str
+    natural_key: str
+    status: Status
+    run_id: str
+    revision: int
+
+
+class Written(NamedTuple):
+    """What an intent or an outcome puts into a row; None for the document's own detail."""
+
+    status: str
+    reason: str = ""
+    request_id: str = ""
+    remote_key: str = ""
+    natural_key: str = ""
+    detail: str | None = None
+    sequence: int = 0
+    intended_at: str | None = None
+    settled_at: str | None = None
+    held: Holding = Holding.NEVER
+    doubts: int = 0
+    attempts: int = 0
 
 
 class Standing(NamedTuple):
@@ -323,15 +391,14 @@ class Ledger:
     def lookup(self, stream: str, keys: Iterable[str]) -> dict[str, Entry]:
         """Return what is known of these records, by key."""
         with reading(self._engine) as connection:
-            found = self._among(connection, stream, documents.c.key, keys)
+            found = self._among(connection, stream, ENTRIES_OF_KEYS, keys)
         return {entry.key: entry for entry in found}
 
     def standings(self, stream: str, keys: Iterable[str]) -> dict[str, Standing]:
         """Return, by key, no more than tells whether something has changed."""
-        wanted, found = sorted(set(keys)), {}
+        found = {}
         with reading(self._engine) as connection:
-            for start in range(0, len(wanted), CHUNK):
-                chunk = wanted[start : start + CHUNK]
+            for chunk in _chunks(set(keys)):
                 rows = STANDINGS.ask(connection, chunk, system=self._system, stream=stream)
                 for key, status, fingerprint, source, scope in rows:
                     found[key] = Standing(STATUSES[status], fingerprint, source, scope)
@@ -341,7 +408,7 @@ class Ledger:
         """Return, by natural key, the document that the target holds or may hold under it."""
         wanted = (key for key in natural_keys if key)
         with reading(self._engine) as connection:
-            found = self._among(connection, stream, documents.c.natural_key, wanted)
+            found = self._among(connection, stream, ENTRIES_OF_NATURAL_KEYS, wanted)
         return latest_holders(found)
 
     def neighbours(self, stream: str, around: Sequence[Document]) -> list[Entry]:
@@ -504,14 +571,14 @@ class Ledger:
             return Intended()
         with self._writing(run_id) as pen:
             pen.check_clock()
-            current = self._neighbours(pen.connection, stream, intents)
-            contested = self._contested(pen, current, intents, run_id, seen)
-            taken = [document for document in intents if document.key not in contested]
-            rows = [
-                self._row(stream, document, run_id, self._intent_values()) for document in taken
-            ]
-            if rows:
-                pen.connection.execute(UPSERT, rows)
+            current = self._holders(pen.connection, stream, intents)
+            obstacles = self._contested(pen, current, intents, run_id, seen)
+            taken = [document for document in intents if document.key not in obstacles]
+            intent = self._intent()
+            self._upsert(
+                pen.connection,
+                [self._row(stream, document, run_id, intent) for document in taken],
+            )
             pen.write(
                 [
                     Event(Kind.INTENDED, stream, document.key, _facts(document))
@@ -519,47 +586,70 @@ class Ledger:
                 ],
                 self._system,
             )
-            known = {entry.key: entry.revision for entry in current}
+            known = {holder.key: holder.revision for holder in current}
             fences = {document.key: known.get(document.key, 0) + 1 for document in taken}
+            contested: dict[str, Entry] = {}
+            if obstacles:
+                among = self._among(pen.connection, stream, ENTRIES_OF_KEYS, obstacles.values())
+                entries = {entry.key: entry for entry in among}
+                contested = {key: entries[other] for key, other in obstacles.items()}
             return Intended(fences, contested)
+
+    def _holders(
+        self, connection: Connection, stream: str, intents: Sequence[Document]
+    ) -> list[Holder]:
+        """Return who has what there is under the keys and the natural keys of documents."""
+        naturals = {document.natural_key for document in intents if document.natural_key}
+        found: dict[str, Holder] = {}
+        for question, wanted in (
+            (HOLDERS_OF_KEYS, {document.key for document in intents}),
+            (HOLDERS_OF_NATURAL_KEYS, naturals),
+        ):
+            for chunk in _chunks(wanted):
+                rows = question.ask(connection, chunk, system=self._system, stream=stream)
+                for key, natural_key, status, run_of, revision in rows:
+                    found[key] = Holder(key, natural_key, STATUSES[status], run_of, revision)
+        return list(found.values())
 
     def _neighbours(
         self, connection: Connection, stream: str, intents: Sequence[Document]
     ) -> list[Entry]:
         """Return what there is under the keys and the natural keys of documents."""
         keys = (document.key for document in intents)
-        found = self._among(connection, stream, documents.c.key, keys)
+        found = self._among(connection, stream, ENTRIES_OF_KEYS, keys)
         naturals = (document.natural_key for document in intents if document.natural_key)
-        found += self._among(connection, stream, documents.c.natural_key, naturals)
+        found += self._among(connection, stream, ENTRIES_OF_NATURAL_KEYS, naturals)
         return list({entry.key: entry for entry in found}.values())
 
     def _contested(
         self,
         pen: Pen,
-        current: Sequence[Entry],
+        current: Sequence[Holder],
         intents: Sequence[Document],
         run_id: str,
         seen: Mapping[str, int] | None,
-    ) -> dict[str, Entry]:
-        others = {e.run_id for e in current if e.status in OPEN and e.run_id != run_id}
+    ) -> dict[str, str]:
+        """Return, by key, the key of the entry that stands in the way of a document."""
+        others = {h.run_id for h in current if h.status in OPEN and h.run_id != run_id}
         living = runs.alive(pen.connection, others, pen.now)
-
-        def in_the_way(entry: Entry) -> bool:
-            in_flight = entry.status in OPEN and entry.run_id in living
-            changed = seen is not None and entry.revision != seen.get(entry.key, 0)
-            return in_flight or changed
-
-        by_key = {entry.key: entry for entry in current}
-        by_natural: dict[str, list[Entry]] = defaultdict(list)
-        for entry in current:
-            if entry.status in TAKEN | OPEN:
-                by_natural[entry.natural_key].append(entry)
+        blocking = {
+            holder.key
+            for holder in current
+            if (holder.status in OPEN and holder.run_id in living)
+            or (seen is not None and holder.revision != seen.get(holder.key, 0))
+        }
+        if not blocking:
+            return {}
+        by_natural: dict[str, list[str]] = defaultdict(list)
+        for holder in current:
+            if holder.status in TAKEN | OPEN:
+                by_natural[holder.natural_key].append(holder.key)
         contested = {}
         for document in intents:
-            own = by_key.get(document.key)
             twins = by_natural.get(document.natural_key, []) if document.natural_key else []
-            candidates = [*([own] if own else []), *(e for e in twins if e.key != document.key)]
-            if obstacle := next(filter(in_the_way, candidates), None):
+            candidates = (document.key, *(key for key in twins if key != document.key))
+            obstacle = next((key for key in candidates if key in blocking), None)
+            if obstacle is not None:
                 contested[document.key] = obstacle
         return contested
 
@@ -583,9 +673,11 @@ class Ledger:
         run_id: str,
         *,
         fences: Mapping[str, int] | None = None,
+        exchanges: Sequence[Exchange] = (),
     ) -> set[str]:
         """Commit the outcomes of documents of different keys, all or none.
 
+        `exchanges` are what was sent and answered for all of them together, for the audit trail.
         `fences` holds the revisions that documents are to have, 0 where there is none of it yet.
         Returns the keys of those that others have written since, or that a living run has in
         flight: they stay as they are. So do those of late outcomes, which only the trail has.
@@ -600,19 +692,13 @@ class Ledger:
                 key=lambda pair: pair[0].key,
             )
             numbers = self._sequences(pen.connection, [outcome for _, outcome in settled])
-            rows, happened = [], []
+            rows, happened = [], _exchanged_for(stream, exchanges, len(outcomes))
             for (document, outcome), number in zip(settled, numbers, strict=True):
                 happened += _events(stream, document, outcome)
-                if outcome.late:
-                    continue
-                values = self._outcome_values(outcome, document.detail, number)
-                if outcome.remote_key:
-                    values["remote_key"] = storable_text(outcome.remote_key)
-                if outcome.natural_key:
-                    values["natural_key"] = outcome.natural_key
-                rows.append(self._row(stream, document, run_id, values))
-            if rows:
-                pen.connection.execute(UPSERT, rows)
+                if not outcome.late:
+                    written = self._written(outcome, document.detail, number)
+                    rows.append(self._row(stream, document, run_id, written))
+            self._upsert(pen.connection, rows)
             pen.write(happened, self._system)
             return overtaken
 
@@ -661,24 +747,22 @@ class Ledger:
             settled = [pair for pair in outcomes if (pair[0].stream, pair[0].key) not in overtaken]
             numbers = self._sequences(pen.connection, [outcome for _, outcome in settled])
             rows, happened = [], []
+            least = Holding.PERHAPS if held else Holding.NEVER
             for (entry, outcome), number in zip(settled, numbers, strict=True):
-                values = self._outcome_values(outcome, entry.detail, number)
+                written = self._written(outcome, entry.detail, number)
                 rows.append(
-                    {
-                        "sequence": 0,
-                        **values,
-                        "held": max(values["held"], Holding.PERHAPS if held else Holding.NEVER),
-                        "system": self._system,
-                        "stream": entry.stream,
-                        "key": entry.key,
-                        "run_id": run_id,
-                        "remote_key": storable_text(outcome.remote_key),
-                        "natural_key": outcome.natural_key,
-                    }
+                    (
+                        *(written.status, written.reason, written.request_id, written.detail),
+                        *(written.settled_at, run_id, written.doubts, written.remote_key),
+                        *(outcome.natural_key, number, int(max(written.held, least))),
+                        *(self._system, entry.stream, entry.key),
+                    )
                 )
                 happened += _events(entry.stream, entry, outcome)
-            if rows:
-                pen.connection.execute(SETTLE_ENTRY, rows)
+            if any(outcome.natural_key for _, outcome in settled):
+                SETTLE_ENTRY.run(pen.connection, rows)
+            else:
+                SETTLE_NAMELESS_ENTRY.run(pen.connection, [(*r[:8], *r[9:]) for r in rows])
             pen.write(happened, self._system)
             return overtaken
 
@@ -764,49 +848,46 @@ class Ledger:
 
         Without a fence, those that another living run has in flight.
         """
-        wanted = sorted(fences)
-        found: dict[str, Row[Any]] = {}
-        for start in range(0, len(wanted), CHUNK):
-            keys = wanted[start : start + CHUNK]
-            values = {"system": self._system, "stream": stream, "keys": keys}
-            found |= {row.key: row for row in pen.connection.execute(WRITERS, values)}
-        others = {r.run_id for r in found.values() if r.status in OPEN and r.run_id != run_id}
+        found: dict[str, tuple[int, bool, str]] = {}
+        for chunk in _chunks(fences):
+            rows = WRITERS.ask(pen.connection, chunk, system=self._system, stream=stream)
+            for key, revision, status, run_of in rows:
+                found[key] = (revision, STATUSES[status] in OPEN, run_of)
+        others = {run_of for _, is_open, run_of in found.values() if is_open and run_of != run_id}
         living = runs.alive(pen.connection, others, pen.now)
         overtaken = set()
         for key, fence in fences.items():
-            row = found.get(key)
-            if fence is not None:
-                late = (row.revision if row else 0) != fence
-            else:
-                late = row is not None and row.status in OPEN and row.run_id in living
+            revision, is_open, run_of = found.get(key, (0, False, ""))
+            late = revision != fence if fence is not None else is_open and run_of in living
             if late:
                 overtaken.add(key)
         return overtaken
 
-    def _intent_values(self) -> dict[str, Any]:
-        return {
-            "status": Status.INTENDED.value,
-            "reason": "",
-            "request_id": "",
-            "intended_at": self._clock().isoformat(),
-            "settled_at": None,
-        }
+    def _intent(self) -> Written:
+        return Written(Status.INTENDED.value, intended_at=self._clock().isoformat(), attempts=1)
 
-    def _outcome_values(
-        self, outcome: Outcome, detail: Mapping[str, Any], number: int
-    ) -> dict[str, Any]:
-        values: dict[str, Any] = {
-            "status": outcome.status.value,
-            "reason": storable_text(outcome.reason),
-            "request_id": storable_text(outcome.request_id),
-            "detail": _dump({**detail, **outcome.detail}),
-            "settled_at": self._clock().isoformat() if number else None,
-            "held": _holding(outcome),
-            "doubts": int(outcome.status is Status.IN_DOUBT),
-        }
-        if number:
-            values["sequence"] = number
-        return values
+    def _written(self, outcome: Outcome, detail: Mapping[str, Any], number: int) -> Written:
+        return Written(
+            outcome.status.value,
+            reason=storable_text(outcome.reason),
+            request_id=storable_text(outcome.request_id),
+            remote_key=storable_text(outcome.remote_key),
+            natural_key=outcome.natural_key,
+            detail=_dump({**detail, **outcome.detail}),
+            sequence=number,
+            settled_at=self._clock().isoformat() if number else None,
+            held=_holding(outcome),
+            doubts=int(outcome.status is Status.IN_DOUBT),
+        )
+
+    def _upsert(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Write rows in the order of NAMES."""
+        if any(row[NATURAL_KEY] for row in rows):
+            UPSERT.run(connection, rows)
+        elif any(row[SEQUENCE] for row in rows):
+            UPSERT_NAMELESS.run(connection, rows)
+        else:
+            UPSERT_UNNUMBERED.run(connection, rows)
 
     def _sequences(self, connection: Connection, outcomes: Sequence[Outcome]) -> list[int]:
         """Return the number of each final outcome, and 0 for the others."""
@@ -825,41 +906,40 @@ class Ledger:
         return [next(numbers) if each else 0 for each in final]
 
     def _row(
-        self, stream: str, document: Document, run_id: str, values: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        return {
-            "system": self._system,
-            "stream": stream,
-            "key": document.key,
-            "natural_key": document.natural_key,
-            "version": document.version,
-            "fingerprint": document.fingerprint,
-            "remote_key": storable_text(document.remote_key),
-            "detail": _dump(document.detail),
-            "attempts": 1 if values["status"] == Status.INTENDED else 0,
-            "sequence": 0,
-            "run_id": run_id,
-            "intended_at": None,
-            "source": storable_text(document.source),
-            "scope": storable_text(document.scope),
-            "held": 0,
-            "revision": 1,
-            "doubts": 0,
-            **values,
-        }
+        self, stream: str, document: Document, run_id: str, written: Written
+    ) -> tuple[Any, ...]:
+        """Return a row in the order of NAMES."""
+        return (
+            self._system,
+            stream,
+            document.key,
+            written.natural_key or document.natural_key,
+            document.version,
+            document.fingerprint,
+            written.status,
+            written.reason,
+            written.remote_key or storable_text(document.remote_key),
+            written.request_id,
+            _dump(document.detail) if written.detail is None else written.detail,
+            written.attempts,
+            written.sequence,
+            run_id,
+            written.intended_at,
+            written.settled_at,
+            storable_text(document.source),
+            storable_text(document.scope),
+            int(written.held),
+            1,  # revision
+            written.doubts,
+        )
 
     def _among(
-        self,
-        connection: Connection,
-        stream: str,
-        column: sqlalchemy.Column[Any],
-        values: Iterable[str],
+        self, connection: Connection, stream: str, question: Question, values: Iterable[str]
     ) -> list[Entry]:
-        wanted = sorted(set(values))
         found: list[Entry] = []
-        for start in range(0, len(wanted), CHUNK):
-            query = self._select(stream).where(column.in_(wanted[start : start + CHUNK]))
-            found += map(_entry, connection.execute(query))
+        for chunk in _chunks(set(values)):
+            rows = question.ask(connection, chunk, system=self._system, stream=stream)
+            found += map(_entry, rows)
         return found
 
     def _page(self, query: sqlalchemy.Select[Any], after: str, limit: int) -> list[Entry]:
@@ -915,6 +995,15 @@ def _events(stream: str, subject: Document | Entry, outcome: Outcome) -> list[Ev
     return [*happened, Event(kind, stream, subject.key, detail)]
 
 
+def _exchanged_for(stream: str, exchanges: Sequence[Exchange], number: int) -> list[Event]:
+    """Return what the trail says of exchanges for so many documents together."""
+    return [
+        event
+        for exchange in exchanges
+        for event in _exchanged(stream, "", exchange, {"documents": number})
+    ]
+
+
 def _exchanged(
     stream: str, key: str, exchange: Exchange, detail: Mapping[str, Any] | None = None
 ) -> list[Event]:
@@ -935,31 +1024,25 @@ def _exchanged(
     return [sent, Event(Kind.ANSWERED, stream, key, answer, at=exchange.answered_at)]
 
 
+def _chunks(keys: Iterable[str]) -> Iterator[list[str]]:
+    wanted = sorted(keys)
+    for start in range(0, len(wanted), CHUNK):
+        yield wanted[start : start + CHUNK]
+
+
 def _dump(detail: Mapping[str, Any]) -> str:
     return DETAIL.encode(dict(detail))
 
 
-def _entry(row: Row[Any]) -> Entry:
-    settled_at = row.settled_at
+def _entry(row: Row[Any] | tuple[Any, ...]) -> Entry:
+    """Return a row in the order of NAMES."""
+    _, stream, key, natural_key, version, fingerprint, status, reason, *others = row
+    remote_key, request_id, detail, attempts, sequence, run_id, *others = others
+    intended_at, settled_at, source, scope, held, revision, doubts = others
     return Entry(
-        stream=row.stream,
-        key=row.key,
-        natural_key=row.natural_key,
-        version=row.version,
-        fingerprint=row.fingerprint,
-        status=Status(row.status),
-        reason=row.reason,
-        remote_key=row.remote_key,
-        request_id=row.request_id,
-        detail=json.loads(row.detail),
-        attempts=row.attempts,
-        sequence=row.sequence,
-        run_id=row.run_id,
-        settled_at=datetime.fromisoformat(settled_at) if settled_at else None,
-        source=row.source,
-        scope=row.scope,
-        revision=row.revision,
-        doubts=row.doubts,
-        held=Holding(row.held),
-        intended_at=datetime.fromisoformat(row.intended_at) if row.intended_at else None,
+        *(stream, key, natural_key, version, fingerprint, STATUSES[status], reason, remote_key),
+        *(request_id, json.loads(detail), attempts, sequence, run_id),
+        datetime.fromisoformat(settled_at) if settled_at else None,
+        *(source, scope, revision, doubts, HOLDINGS[held]),
+        datetime.fromisoformat(intended_at) if intended_at else None,
     )

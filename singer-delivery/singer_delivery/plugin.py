@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -164,6 +165,7 @@ class PlainErrors(PluginBase):
             loaded.leave_alone()
             install_redaction()
             logs.prepare()
+            _collect_seldom()
             try:
                 with measured(cls.name):
                     return callback(**kwargs)
@@ -180,6 +182,15 @@ class PlainErrors(PluginBase):
                 os._exit(1)
 
         return run
+
+
+def _collect_seldom() -> None:
+    """Have garbage looked for less often: records make many objects, and hardly one in a circle.
+
+    What has been imported is there to stay, and is not looked at any more.
+    """
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def _readable(callback: Callable[..., Any]) -> Callable[..., Any]:

@@ -29,6 +29,7 @@ from singer_delivery.delivery import Delivery
 from singer_delivery.dispatch import Dispatch
 from singer_delivery.document import Document, Entry, Outcome, Status
 from singer_delivery.errors import InDoubt, LedgerError
+from singer_delivery.exchanges import Exchange
 from singer_delivery.ledger import Intended, Ledger
 from singer_delivery.payloads import SingerStream
 from singer_delivery.plugin import ledger_url
@@ -103,6 +104,7 @@ class PaperLedger(Ledger):
         run_id: str,  # noqa: ARG002
         *,
         fences: Mapping[str, int] | None = None,  # noqa: ARG002
+        exchanges: Sequence[Exchange] = (),  # noqa: ARG002
     ) -> set[str]:
         """Hold the outcomes of a batch until `batch_over`."""
         self.settled |= {document.key: outcome for document, outcome in outcomes}

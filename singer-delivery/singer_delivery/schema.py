@@ -194,4 +194,6 @@ def storable(text: str, length: int = 600) -> bool:
 
 def storable_text(words: str) -> str:
     """Return words from outside as both databases take them: no NUL, no half surrogate pairs."""
+    if words.isascii() and "\0" not in words:
+        return words
     return words.replace("\0", "\ufffd").encode("utf-8", "replace").decode()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from json.encoder import encode_basestring
@@ -16,7 +15,7 @@ from singer_sdk.sinks import BatchSink, RecordSink, Sink
 from singer_delivery.bulk.recalling import Became
 from singer_delivery.courier import Courier
 from singer_delivery.delivery import Delivery, DeliveryOptions
-from singer_delivery.document import Document
+from singer_delivery.document import Document, revised
 from singer_delivery.errors import BadInput, Rejected
 from singer_delivery.payloads import SingerStream
 from singer_delivery.recollections import ALWAYS, Days, Made
@@ -217,7 +216,7 @@ class BulkSink(PlainRecords, RecordSink):
         name = self.name_of(record)
         named = {"_record": name} if name else {}
         source = document.source or self.stream_name
-        return replace(document, source=source, detail={**document.detail, **named})
+        return revised(document, source=source, detail={**document.detail, **named})
 
     def name_of(self, record: Mapping[str, Any]) -> str:
         """Return the values of the record's key as a JSON list; "" where the stream has no key."""

@@ -16,6 +16,7 @@ from singer_delivery.database import reading, writing
 from singer_delivery.document import Status
 from singer_delivery.errors import LedgerError
 from singer_delivery.schema import events, storable_text
+from singer_delivery.statements import Statement
 
 #: How far this machine's clock may stand before the latest entry: two hosts differ a little.
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -117,9 +118,10 @@ HEAD = text("SELECT number, hash, at FROM chain WHERE id = 1")
 LOCKED_HEAD = text("SELECT number, hash, at FROM chain WHERE id = 1 FOR UPDATE")
 NEW_HEAD = text("UPDATE chain SET number = :number, hash = :hash, at = :at WHERE id = 1")
 COLUMNS = tuple(column.name for column in events.columns)
-INSERT = text(
+INSERT = Statement(
     f"INSERT INTO events ({', '.join(COLUMNS)}) "  # noqa: S608
-    f"VALUES ({', '.join(f':{name}' for name in COLUMNS)})"
+    f"VALUES ({', '.join(f':{name}' for name in COLUMNS)})",
+    COLUMNS,
 )
 
 
@@ -161,10 +163,11 @@ class Pen:
         if not happened:
             return
         number, previous, latest = self._head.number, self._head.hash, self._head.at
+        now = self.now.astimezone(UTC).isoformat()
         rows = []
         for event in happened:
             number += 1
-            at = (event.at or self.now).astimezone(UTC).isoformat()
+            at = event.at.astimezone(UTC).isoformat() if event.at else now
             latest = max(latest, at)
             fields = (
                 str(number),
@@ -172,17 +175,17 @@ class Pen:
                 event.system or system,
                 event.stream,
                 event.key,
-                event.kind.value,
+                str(event.kind),
                 self.run_id,
                 self.actor,
                 DETAIL.encode(dict(event.detail)),
                 event.payload,
             )
             digest = link_hash(FORM, fields, previous)
-            values = (number, FORM, *fields[1:], previous, digest)
-            rows.append(dict(zip(COLUMNS, values, strict=True)))
+            # In the order of COLUMNS.
+            rows.append((number, FORM, *fields[1:], previous, digest))
             previous = digest
-        self.connection.execute(INSERT, rows)
+        INSERT.run(self.connection, rows)
         self._head = Head(number, previous, latest)
         self.connection.execute(NEW_HEAD, {"number": number, "hash": previous, "at": latest})
 

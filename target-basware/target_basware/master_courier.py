@@ -189,7 +189,8 @@ class MasterCourier(BulkCourier):
     def _judged(self, outcome: Outcome, before: str | None) -> Outcome:
         """Word an outcome; "the same as before" is no success where that was refused."""
         if before is None:
-            return replace(outcome, reason=self._words(outcome.reason))
+            reason = self._words(outcome.reason)
+            return outcome if reason == outcome.reason else replace(outcome, reason=reason)
         words = before if REMEDY in before else f"{before}; {REMEDY}"
         return replace(outcome, status=Status.REJECTED, reason=self._words(words))
 

@@ -591,7 +591,7 @@ def test_a_new_ledger_is_one_line_in_the_log(tmp_path: Path) -> None:
     _, log = process.communicate(timeout=60)
     assert (process.returncode, log.splitlines()) == (
         0,
-        ["singer_delivery.database ledger: schema (new) -> 0005"],
+        ["singer_delivery.database ledger: schema (new) -> 0006"],
     )
 
 

@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from singer_delivery import reader
 from singer_delivery.bulk import recalling
 from singer_delivery.document import Document
 from singer_delivery.errors import DeliveryError
 from singer_delivery.ledger import Ledger
-from singer_delivery.recollections import Made, Recollection
+from singer_delivery.recollections import Days, Made, Recollection
 from singer_sdk.sinks import Sink
 
 from tests.singer_delivery.bulk_target import SYSTEM, AccountSink, BulkTarget
@@ -188,6 +189,81 @@ def test_only_what_changed_is_mapped(world: World) -> None:
     assert world.register.requests == []
 
 
+def test_what_is_the_same_byte_for_byte_is_not_read(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [SCHEMA, account("a"), account("b"), account("c")]
+    world.run(*lines)
+    read: list[Any] = []
+    real = reader.read_message
+    for module in (reader, recalling):
+        monkeypatch.setattr(module, "read_message", lambda line: read.append(line) or real(line))
+    found = world.run(*lines[:3], account("c", 2), CRAWLED, state(1))
+    assert sorted(json.loads(line)["type"] for line in read) == [
+        *("ACTIVATE_VERSION", "RECORD", "SCHEMA", "STATE")
+    ]
+    assert (world.mapped, found["requests"]) == (["c"], [("accounts", ["c"])])
+    assert (found["tally"], found["states"]) == (
+        {"accounts": {"unchanged": 2, "delivered": 1}},
+        ['{"at":1}'],
+    )
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        '{"record": {"id": "a", "content": 1}, "stream": "main_accounts", "type": "RECORD"}',
+        '{"type": "RECORD", "type": "RECORD", "stream": "main_accounts", "version": 7, '
+        '"record": {"id": "a", "content": 1}, "time_extracted": "2026-01-01T00:00:00Z"}',
+    ],
+)
+def test_only_the_record_itself_counts(world: World, spelled: str) -> None:
+    world.run(SCHEMA, account("a"))
+    assert world.run(SCHEMA, spelled)["tally"] == {"accounts": {"unchanged": 1}}
+    assert world.mapped == []
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        '{"type":"RECORD","stream":"main_accounts","record":{"content":1,"id":"a"}}',
+        '{"type":"RECORD","stream":"main_accounts","record":{"id":"b","content":1,"id":"a"}}',
+        '{"type":"RECORD","stream":"main_accounts","record":{"id":"\\u0061","content":1}}',
+    ],
+)
+def test_the_same_in_other_bytes_is_mapped_and_not_sent(world: World, spelled: str) -> None:
+    world.run(SCHEMA, account("a"))
+    found = world.run(SCHEMA, spelled, CRAWLED)
+    assert (world.mapped, found["requests"], found["withdrawals"]) == (["a"], [], [])
+
+
+@pytest.mark.parametrize(
+    ("garbled", "words"),
+    [
+        ('"record": {"id": "a", "content": 1}', "it is no JSON"),
+        ('"record": {"id": "a", "content": 1}, "x": nonsense}', "it is no JSON"),
+        ('"record": {"id": "a", "content": }}', "it is no JSON"),
+        ('"record": ["a"]}', "its record is not an object"),
+        ('"record": {"content": 1}}', "has a record of stream main_accounts without its key id"),
+        ('"record": {"id": "", "content": 1}}', "without its key id"),
+    ],
+)
+def test_a_garbled_line_is_still_named(world: World, garbled: str, words: str) -> None:
+    world.run(SCHEMA, account("a"), account("b"))
+    line = f'{{"type": "RECORD", "stream": "main_accounts", {garbled}'
+    found = world.run(SCHEMA, line, account("b"), CRAWLED, state(1))
+    (problem,) = found["bad"]
+    assert problem.startswith("line 2 of the input ")
+    assert words in problem
+    assert (found["withdrawals"], found["states"]) == ([], [])
+
+
+def test_what_a_tap_adds_to_each_record_does_not_count(world: World) -> None:
+    for moment in ("2026-01-01", "2026-01-02"):
+        found = world.run(SCHEMA, account("a", _sdc_extracted_at=moment))
+    assert (world.mapped, found["tally"]) == ([], {"accounts": {"unchanged": 1}})
+
+
 def test_nothing_is_spared_where_what_decides_has_changed_or_is_not_known(world: World) -> None:
     for mark in ("1", "2", ""):
         world.mark = mark
@@ -245,6 +321,30 @@ def test_halves_of_pairs_and_long_keys_are_mapped_each_time(world: World) -> Non
     assert world.mapped == ["a"]
 
 
+# Other days
+
+
+@pytest.mark.parametrize(
+    ("days", "spared"),
+    [
+        (Days(), True),
+        (Days("2026-01-05"), True),
+        (Days(last="2026-01-05"), True),
+        (Days("2026-01-01", "2026-01-31"), True),
+        (Days("2026-01-06"), False),
+        (Days(last="2026-01-04"), False),
+    ],
+)
+def test_a_record_becomes_the_same_on_its_days(
+    world: World, monkeypatch: pytest.MonkeyPatch, days: Days, spared: bool
+) -> None:
+    monkeypatch.setattr(AccountSink, "days", days)
+    monkeypatch.setattr(AccountSink, "day", "2026-01-05")
+    world.run(SCHEMA, account("a"))
+    found = world.run(SCHEMA, account("a"))
+    assert (world.mapped == [], found["tally"]) == (spared, {"accounts": {"unchanged": 1}})
+
+
 # What is kept
 
 
@@ -255,9 +355,12 @@ def test_recollections_of_one_system_and_source(ledger_url: str) -> None:
         closing(Ledger.open(ledger_url, "else")) as other,
     ):
         ledger.remember("s", {f"[{n}]": first for n in range(1200)})
-        ledger.remember("s", {"[7]": Recollection("d2", [])})
+        ledger.remember("s", {"[7]": Recollection("d2", [], Days("2026-01-01", ""))})
         ledger.remember("s", {})
         found = ledger.recall("s", [f"[{n}]" for n in range(1300)])
         assert len(found) == 1200
-        assert (found["[8]"], found["[7]"]) == (first, Recollection("d2", []))
+        assert (found["[8]"], found["[7]"]) == (
+            first,
+            Recollection("d2", [], Days("2026-01-01", "")),
+        )
         assert ledger.recall("t", ["[8]"]) == other.recall("s", ["[8]"]) == {}

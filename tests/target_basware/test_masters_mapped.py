@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from sandbox.server import Sandbox
 from singer_delivery.bulk import confirming
 from singer_delivery.document import Status
 from singer_delivery.errors import SetupError
+from target_basware import master_sink
 from target_basware.master_sink import RESOURCE_OF
-from target_basware.masters import KEYS, MAPPERS
+from target_basware.masters import KEYS, MAPPERS, vendors
 
 from tests.readme_settings import ROOT
 
@@ -301,6 +303,57 @@ def test_a_rejected_dimension_value_is_kept_with_its_own_api(feed_fo: Feed) -> N
     broken = value("1", "CostCenter", Translations="none")
     run = feed_fo({"legal_entities": COMPANIES, "dimension_values": [broken]})
     assert run.status("costCenters", "CostCenter_1") is Status.REJECTED
+
+
+# -- the day
+
+
+def test_another_day_maps_only_what_has_come_in_or_out_of_force(
+    feed_fo: Feed, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bank(number: str, last_day: str) -> Record:
+        return {
+            "VendorBankAccountId": "A",
+            "BankAccountNumber": number,
+            "ActiveDate": "2026-03-01T12:00:00Z",
+            "ExpirationDate": f"{last_day}T12:00:00Z",
+        }
+
+    streams = {
+        "legal_entities": COMPANIES,
+        "payment_terms": [term()],
+        "vendors": [
+            vendor("V1"),
+            vendor("V2", BankAccounts=[bank("22", "2026-03-02")]),
+            vendor("V3", BankAccounts=[bank("33", "2026-03-04")]),
+        ],
+    }
+    mapped: list[str] = []
+
+    def mapping(_: Any, record: Record) -> Any:
+        mapped.append(record["VendorAccountNumber"])
+        return plain(_, record)
+
+    def on(day: int) -> list[str]:
+        mapped.clear()
+        for module in (master_sink, vendors):
+            monkeypatch.setattr(module, "today", lambda: date(2026, 3, day))
+        assert feed_fo(streams).error is None
+        return sorted(mapped)
+
+    plain = MAPPERS["vendors"]
+    monkeypatch.setattr(master_sink, "MAPPERS", {**MAPPERS, "vendors": mapping})
+    assert on(2) == ["V1", "V2", "V3"]
+    assert on(2) == []
+    assert on(3) == ["V2"]
+    assert on(4) == []
+    assert on(5) == ["V3"]
+    assert on(3) == ["V3"]
+    held = {record["vendorCode"]: record for record in sandbox.basware.records("vendors")}
+    (means,) = held["V2"]["paymentMeans"]
+    assert "financialAccounts" not in means
+    (means,) = held["V3"]["paymentMeans"]
+    assert means["financialAccounts"]
 
 
 # -- the mapping itself

@@ -29,14 +29,22 @@ class Book:
     tally: Counter[tuple[str, Status]] = field(default_factory=Counter)
     remarks: Counter[str] = field(default_factory=Counter)
 
-    def settle(self, stream: str, outcomes: Sequence[tuple[Document, Outcome]]) -> None:
-        """Commit and count what became of documents of different keys."""
+    def settle(
+        self,
+        stream: str,
+        outcomes: Sequence[tuple[Document, Outcome]],
+        exchanges: Sequence[Exchange] = (),
+    ) -> None:
+        """Commit and count what became of documents of different keys.
+
+        `exchanges` are those that it took for all of them together.
+        """
         told = [(document, _with_tries(outcome, document.detail)) for document, outcome in outcomes]
-        self.ledger.settle_many(stream, told, self.run_id)
+        self.ledger.settle_many(stream, told, self.run_id, exchanges=exchanges)
         for document, outcome in told:
             if outcome.status is not Status.IN_DOUBT:  # it is not the end of it
                 self._count(stream, outcome)
-                self._tell(stream, str(document), document.detail, outcome)
+                self._tell(stream, document, outcome)
 
     def settle_accepted(self, outcomes: Sequence[tuple[Entry, Outcome]], *, own: bool) -> None:
         """Commit and count what became of accepted documents; `own`: accepted in this run."""
@@ -46,7 +54,7 @@ class Book:
             if own:
                 self.tally[entry.stream, Status.ACCEPTED] -= 1
             self._count(entry.stream, outcome)
-            self._tell(entry.stream, str(entry), entry.detail, outcome)
+            self._tell(entry.stream, entry, outcome)
 
     def exchanged(self, stream: str, exchanges: Sequence[Exchange], documents: int) -> None:
         """Commit to the audit trail what was sent and answered for so many documents."""
@@ -76,7 +84,7 @@ class Book:
     def _count(self, stream: str, outcome: Outcome) -> None:
         self.tally[stream, outcome.status] += 1
 
-    def _tell(self, stream: str, label: str, detail: Mapping[str, Any], outcome: Outcome) -> None:
+    def _tell(self, stream: str, subject: Document | Entry, outcome: Outcome) -> None:
         match outcome.status:
             case Status.REJECTED | Status.SKIPPED:
                 pass
@@ -89,12 +97,12 @@ class Book:
         skipped = outcome.status is Status.SKIPPED
         logger.log(
             logging.INFO if skipped else logging.WARNING,
-            *("%s: %s: %s: %s", stream, label, outcome.status.value, outcome.reason),
+            *("%s: %s: %s: %s", stream, subject, outcome.status.value, outcome.reason),
             extra={
                 "run_id": self.run_id,
                 "stream": stream,
                 "remote_request_id": outcome.request_id,
-                **{f"document_{k}": v for k, v in detail.items() if not k.startswith("_")},
+                **{f"document_{k}": v for k, v in subject.detail.items() if not k.startswith("_")},
             },
         )
 

@@ -17,7 +17,7 @@ from singer_delivery.bulk.book import Book
 from singer_delivery.bulk.courier import BulkCourier
 from singer_delivery.bulk.crew import Crew
 from singer_delivery.bulk.spool import Spool
-from singer_delivery.document import FINAL, Outcome, Status
+from singer_delivery.document import FINAL, Outcome, Status, revised
 from singer_delivery.errors import AccessDenied, ApiError
 
 logger = logging.getLogger(__name__)
@@ -173,7 +173,7 @@ class Confirming:
         # One that was sent again since belongs to another request now.
         entries = self.book.ledger.lookup(question.courier.stream, final)
         settled = [
-            (entry, replace(final[key], request_id=question.request_id))
+            (entry, revised(final[key], request_id=question.request_id))
             for key, entry in entries.items()
             if entry.status is Status.ACCEPTED and entry.request_id == question.request_id
         ]

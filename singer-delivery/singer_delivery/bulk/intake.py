@@ -71,15 +71,16 @@ class Intake:
     def look_up(self) -> None:
         """Sort what came since the last time."""
         fresh, self._fresh, self._count = self._fresh, {}, 0
-        for stream, all_of_it in fresh.items():
-            same, by_key = self._settled(stream, all_of_it)
-            self._see(stream, all_of_it, same, by_key)
+        for stream, came in fresh.items():
+            standings = self.book.ledger.standings(stream, came)
+            same, by_key = _settled(came, standings)
+            self._see(stream, came, same, by_key)
             if same:
                 self.book.tally[stream, Status.UNCHANGED] += len(same)
-            known = self.book.ledger.lookup(stream, by_key) if by_key else {}
+            known = self._known(stream, by_key, standings)
             rejected = [(document, reason) for document, reason in by_key.values() if reason]
             offered = [document for document, reason in by_key.values() if not reason]
-            self._spool(stream, all_of_it, offered, known)
+            self._spool(stream, came, offered, known)
             outcomes = [
                 (with_known(document, known.get(document.key)), Outcome(Status.REJECTED, reason))
                 for document, reason in rejected
@@ -87,22 +88,19 @@ class Intake:
             self.book.settle(stream, outcomes)
             self._follow(stream, offered, known)
 
-    def _settled(
-        self, stream: str, came: Mapping[str, Came | Outline]
-    ) -> tuple[list[Made], dict[str, Came]]:
-        """Return the outlines of which the ledger has everything just so, and all others whole."""
-        outlined = [key for key, one in came.items() if isinstance(one, Outline)]
-        standings = self.book.ledger.standings(stream, outlined) if outlined else {}
-        same: list[Made] = []
-        others: dict[str, Came] = {}
-        for key, one in came.items():
-            if not isinstance(one, Outline):
-                others[key] = one
-            elif _is_settled(one.made, standings.get(key)):
-                same.append(one.made)
-            else:
-                others[key] = (one.whole(), "")
-        return same, others
+    def _known(
+        self, stream: str, by_key: Mapping[str, Came], standings: Mapping[str, Standing]
+    ) -> Known:
+        """Return what the ledger knows of those of which more than their standing counts.
+
+        What is to be sent with other content than before is looked at when it is loaded.
+        """
+        wanted = [
+            key
+            for key, (document, reason) in by_key.items()
+            if key in standings and (reason or standings[key].fingerprint == document.fingerprint)
+        ]
+        return self.book.ledger.lookup(stream, wanted) if wanted else {}
 
     def _see(
         self, stream: str, keys: Iterable[str], same: Iterable[Made], others: Mapping[str, Came]
@@ -177,6 +175,22 @@ def _storable(stream: str, document: Document, reason: str) -> Came:
         plain = replace(document, natural_key="", version="", remote_key="", scope="")
         document = replace(plain, label="")
     return document, reason
+
+
+def _settled(
+    came: Mapping[str, Came | Outline], standings: Mapping[str, Standing]
+) -> tuple[list[Made], dict[str, Came]]:
+    """Return the outlines of which the ledger has everything just so, and all others whole."""
+    same: list[Made] = []
+    others: dict[str, Came] = {}
+    for key, one in came.items():
+        if not isinstance(one, Outline):
+            others[key] = one
+        elif _is_settled(one.made, standings.get(key)):
+            same.append(one.made)
+        else:
+            others[key] = (one.whole(), "")
+    return same, others
 
 
 def _is_settled(made: Made, known: Standing | None) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from singer_delivery.bulk.book import Book
@@ -16,7 +16,7 @@ from singer_delivery.bulk.courier import BulkCourier
 from singer_delivery.bulk.intake import tries, with_known
 from singer_delivery.bulk.sending import Shipment
 from singer_delivery.bulk.spool import Spool
-from singer_delivery.document import Document, Entry, Outcome, Status
+from singer_delivery.document import Document, Entry, Outcome, Status, revised
 from singer_delivery.errors import Rejected
 
 logger = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ def _merged(courier: BulkCourier, document: Document, known: Entry | None) -> Do
     same = known is not None and known.fingerprint == document.fingerprint
     kept = {"tries": tries(known) if same else 0}
     named = {"label": document.label} if document.label else {}
-    return replace(
+    return revised(
         merged,
         key=document.key,
         fingerprint=document.fingerprint,

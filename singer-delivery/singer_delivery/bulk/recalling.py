@@ -95,6 +95,9 @@ class Glimpse(msgspec.Struct, gc=False):
     record: msgspec.Raw
 
 
+#: Begins the names of what a tap adds to each record anew, such as the time: it is taken off first.
+METADATA = '"_sdc_'
+_METADATA = METADATA.encode()
 _GLIMPSE = msgspec.json.Decoder(Glimpse).decode
 
 
@@ -140,6 +143,8 @@ class Recalling:
 
         False where it has to be read. Raises what the sink raises.
         """
+        if _METADATA in text if isinstance(text, bytes) else METADATA in text:
+            return False
         try:
             glimpse = _GLIMPSE(text)
         except (msgspec.MsgspecError, UnicodeError):

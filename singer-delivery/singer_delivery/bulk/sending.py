@@ -191,12 +191,13 @@ class Sending:
         self._flying -= 1
         self._bytes -= shipment.size
         landed = future.result()
-        self.book.exchanged(shipment.stream, landed.exchanges, len(shipment.documents))
         result = landed.result
         if isinstance(result, Receipt):
             self._outage = 0
-            self._accepted(shipment, result)
-        elif isinstance(result, Refused | Rejected):
+            self._accepted(shipment, result, landed.exchanges)
+            return
+        self.book.exchanged(shipment.stream, landed.exchanges, len(shipment.documents))
+        if isinstance(result, Refused | Rejected):
             self._outage = 0
             named = result.culprits if isinstance(result, RecordRefusal) else {}
             self._refused(shipment, result, named)
@@ -210,21 +211,30 @@ class Sending:
             self.book.not_sent(shipment.stream, shipment.documents, str(result))
             self.fatal = self.fatal or result
 
-    def _accepted(self, shipment: Shipment, receipt: Receipt) -> None:
+    def _accepted(
+        self, shipment: Shipment, receipt: Receipt, exchanges: Sequence[Exchange]
+    ) -> None:
         self._taken.add(shipment.stream)
-        outcomes = [(document, self._outcome(document, receipt)) for document in shipment.documents]
-        self.book.settle(shipment.stream, outcomes)
-        accepted = [doc.key for doc, outcome in outcomes if outcome.status is Status.ACCEPTED]
+        plain = self._plain_outcome(receipt)
+        outcomes = [(one, self._outcome(one, receipt, plain)) for one in shipment.documents]
+        self.book.settle(shipment.stream, outcomes, exchanges)
+        accepted = [one.key for one, outcome in outcomes if outcome.status is Status.ACCEPTED]
         if accepted:
             self.confirming.add(shipment.courier, receipt.request_id, accepted)
 
-    def _outcome(self, document: Document, receipt: Receipt) -> Outcome:
-        outcome = receipt.outcomes.get(document.key, Outcome(Status.ACCEPTED))
+    def _plain_outcome(self, receipt: Receipt) -> Outcome:
+        """Return the outcome of what a receipt says nothing else of."""
+        # Only what can be asked about stays open.
+        asked = self.confirm and bool(receipt.request_id)
+        status = Status.ACCEPTED if asked else Status.DELIVERED
+        return Outcome(status, request_id=receipt.request_id)
+
+    def _outcome(self, document: Document, receipt: Receipt, plain: Outcome) -> Outcome:
+        outcome = receipt.outcomes.get(document.key)
+        if outcome is None:
+            return plain
         if outcome.status is Status.ACCEPTED:
-            # Only what can be asked about stays open.
-            asked = self.confirm and bool(receipt.request_id)
-            status = Status.ACCEPTED if asked else Status.DELIVERED
-            return replace(outcome, status=status, request_id=receipt.request_id)
+            return replace(outcome, status=plain.status, request_id=receipt.request_id)
         return replace(outcome, request_id=outcome.request_id or receipt.request_id)
 
     def _refused(self, shipment: Shipment, error: DeliveryError, named: Mapping[str, str]) -> None:

@@ -21,7 +21,7 @@ from singer_delivery.document import Document
 from singer_delivery.errors import DeliveryError
 
 #: Documents that are read back at a time.
-PAGE = 100
+PAGE = 200
 
 SCHEMA = """
 CREATE TABLE waiting (

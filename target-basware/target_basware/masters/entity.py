@@ -30,4 +30,8 @@ Mapper: TypeAlias = Callable[[ApMapping, Record], Iterable[Entity]]
 
 def filled(**fields: Any) -> Content:
     """Return the fields that have a value: no None, no empty text, no empty list or object."""
-    return {name: value for name, value in fields.items() if value not in (None, "", [], {})}
+    return {name: value for name, value in fields.items() if value or not _is_empty(value)}
+
+
+def _is_empty(value: Any) -> bool:
+    return value in (None, "", [], {})
