@@ -171,22 +171,6 @@ HOLDERS = (
 )
 HOLDERS_OF_KEYS = Question(f"{HOLDERS}key IN :among")
 HOLDERS_OF_NATURAL_KEYS = Question(f"{HOLDERS}natural_key IN :among")
-#: Where some documents stand, in the order of `Standing`.
-STANDINGS = Question(
-    "SELECT key, status, fingerprint, source, scope FROM documents "
-    "WHERE system = :system AND stream = :stream AND key IN :among"
-)
-STATUSES = {status.value: status for status in Status}
-HOLDINGS = {int(holding): holding for holding in Holding}
-TAKE_OVER = text(
-    "UPDATE documents SET run_id = :run_id, revision = revision + 1 "
-    "WHERE system = :system AND stream = :stream AND key = :key"
-)
-RELEASE = text(
-    "UPDATE documents SET status = 'not_sent', doubts = 0, reason = :reason, run_id = :run_id, "
-    "revision = revision + 1 WHERE system = :system AND stream = :stream AND key = :key"
-)
-
 #: The version of a document that was withdrawn because it vanished from its source.
 WITHDRAWN = "withdrawn"
 
@@ -198,6 +182,27 @@ STILL_HELD = and_(
         documents.c.version != WITHDRAWN,
         documents.c.status.not_in(sorted(TAKEN | {Status.SKIPPED})),
     ),
+)
+#: The same for a SELECT.
+STILL_HELD_TEXT = (
+    f"CASE WHEN held > 0 AND (version <> '{WITHDRAWN}' OR status NOT IN ("
+    + ", ".join(f"'{status.value}'" for status in sorted(TAKEN | {Status.SKIPPED}))
+    + ")) THEN 1 ELSE 0 END"
+)
+#: Where some documents stand, in the order of `Standing`.
+STANDINGS = Question(
+    f"SELECT key, status, fingerprint, source, scope, {STILL_HELD_TEXT} FROM documents "  # noqa: S608
+    "WHERE system = :system AND stream = :stream AND key IN :among"
+)
+STATUSES = {status.value: status for status in Status}
+HOLDINGS = {int(holding): holding for holding in Holding}
+TAKE_OVER = text(
+    "UPDATE documents SET run_id = :run_id, revision = revision + 1 "
+    "WHERE system = :system AND stream = :stream AND key = :key"
+)
+RELEASE = text(
+    "UPDATE documents SET status = 'not_sent', doubts = 0, reason = :reason, run_id = :run_id, "
+    "revision = revision + 1 WHERE system = :system AND stream = :stream AND key = :key"
 )
 
 
@@ -263,12 +268,16 @@ class Written(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """Where a document stands, of which content, and where that came from."""
+    """Where a document stands, of which content, and where that came from.
+
+    `held`: it is one of those that `held` returns.
+    """
 
     status: Status
     fingerprint: str
     source: str
     scope: str
+    held: bool
 
 
 @dataclass(frozen=True)
@@ -400,8 +409,9 @@ class Ledger:
         with reading(self._engine) as connection:
             for chunk in _chunks(set(keys)):
                 rows = STANDINGS.ask(connection, chunk, system=self._system, stream=stream)
-                for key, status, fingerprint, source, scope in rows:
-                    found[key] = Standing(STATUSES[status], fingerprint, source, scope)
+                for key, status, fingerprint, source, scope, held in rows:
+                    standing = Standing(STATUSES[status], fingerprint, source, scope, bool(held))
+                    found[key] = standing
         return found
 
     def lookup_natural(self, stream: str, natural_keys: Iterable[str]) -> dict[str, Entry]:

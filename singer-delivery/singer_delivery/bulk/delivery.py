@@ -320,6 +320,8 @@ class BulkDelivery:
 
     def _may_vanish(self, source: str, stream: str) -> bool:
         limits = Limits(self.options.vanish_limit_percent, self.options.vanish_floor)
+        if self.ledger.count_held(stream, source) == self._intake.came_again[source, stream]:
+            return True  # all of it came, so that nothing can be missing
         vanishing = Vanishing(self.ledger, self._spool, limits, self.options.max_tries)
         refusal = vanishing.find(source, stream)
         if refusal:

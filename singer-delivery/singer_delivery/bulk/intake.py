@@ -49,6 +49,8 @@ class Intake:
     waiting: set[str] = field(default_factory=set)
     still_rejected: Counter[str] = field(default_factory=Counter)
     stuck: dict[str, list[str]] = field(default_factory=dict)
+    #: How many of what the target holds came unchanged, by source and resource; each counts once.
+    came_again: Counter[tuple[str, str]] = field(default_factory=Counter)
     _fresh: dict[str, dict[str, Came | Outline]] = field(default_factory=dict)
     _count: int = 0
 
@@ -74,7 +76,11 @@ class Intake:
         for stream, came in fresh.items():
             standings = self.book.ledger.standings(stream, came)
             same, by_key = _settled(came, standings)
-            self._see(stream, came, same, by_key)
+            new = self._see(stream, came, same, by_key)
+            if new == len(came):  # else it is not known which of them have been counted
+                self.came_again.update(
+                    (made.source, stream) for made in same if standings[made.key].held
+                )
             if same:
                 self.book.tally[stream, Status.UNCHANGED] += len(same)
             known = self._known(stream, by_key, standings)
@@ -104,9 +110,9 @@ class Intake:
 
     def _see(
         self, stream: str, keys: Iterable[str], same: Iterable[Made], others: Mapping[str, Came]
-    ) -> None:
-        """Note what shows that nothing of it has vanished."""
-        self.spool.see(stream, keys)
+    ) -> int:
+        """Note what shows that nothing of it has vanished; return how many keys are new."""
+        new = self.spool.see(stream, keys)
         scopes: dict[str, set[str]] = {}
         for source, scope in {(made.source, made.scope) for made in same}:
             scopes.setdefault(source, set()).add(scope)
@@ -117,6 +123,7 @@ class Intake:
                 self.spool.refuse(document.source, record)
         for source, shown in scopes.items():
             self.spool.show(source, shown)
+        return new
 
     def _spool(
         self, stream: str, came: Iterable[str], offered: Iterable[Document], known: Known

@@ -107,11 +107,13 @@ class Spool:
 
     # What a crawl showed
 
-    def see(self, stream: str, keys: Iterable[str]) -> None:
-        """Note that these keys came, whatever becomes of them."""
+    def see(self, stream: str, keys: Iterable[str]) -> int:
+        """Note that these keys came, whatever becomes of them; return how many are new."""
+        before = self._connection.total_changes
         self._many(
             "INSERT INTO seen VALUES (?, ?) ON CONFLICT DO NOTHING", ((stream, k) for k in keys)
         )
+        return self._connection.total_changes - before
 
     def show(self, source: str, scopes: Iterable[str]) -> None:
         """Note that a source showed a record of these scopes."""
