@@ -12,7 +12,8 @@ from collections.abc import Callable, Collection, Sequence
 from operator import itemgetter
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 Values: TypeAlias = tuple[Any, ...]
 #: One value, whatever their number: the statement is the same, and prepared once.
@@ -55,15 +56,22 @@ class Question:
 
     def ask(
         self, connection: Connection, among: Collection[str], **values: Any
-    ) -> Sequence[Row[Any]]:
-        """Return the rows, in no order."""
+    ) -> Sequence[Values]:
+        """Return the rows, in no order. Raises SQLAlchemyError."""
         if not among:
             return []
         dialect, keys = connection.dialect.name, list(among)
         given = {**values, "among": json.dumps(keys) if dialect == "sqlite" else keys}
         row = tuple(given[name] for name in self._names)
-        # All at once: one by one, each costs as much as to find it.
-        return connection.exec_driver_sql(self._sql[dialect], row).all()
+        sql, driver = self._sql[dialect], connection.dialect.loaded_dbapi
+        # All at once, and as they are: what SQLAlchemy makes of a row costs as much as to find it.
+        result = connection.exec_driver_sql(sql, row)
+        try:
+            found: Sequence[Values] = result.cursor.fetchall()
+        except driver.Error as error:
+            raise DBAPIError(sql, None, error) from None
+        result.close()
+        return found
 
 
 def _in_dialects(sql: str) -> dict[str, str]:

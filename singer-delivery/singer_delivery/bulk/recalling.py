@@ -96,7 +96,7 @@ class Glimpse(msgspec.Struct, gc=False):
 
 
 #: Begins the names of what a tap adds to each record anew, such as the time: it is taken off first.
-METADATA = '"_sdc_'
+METADATA = "_sdc_"
 _METADATA = METADATA.encode()
 _GLIMPSE = msgspec.json.Decoder(Glimpse).decode
 
