@@ -185,11 +185,7 @@ class PlainErrors(PluginBase):
 
 
 def _collect_seldom() -> None:
-    """Have garbage looked for less often: records make many objects, and hardly one in a circle.
-
-    What has been imported is there to stay, and is not looked at any more.
-    """
-    gc.freeze()
+    """Have garbage looked for less often: records make many objects, and hardly one in a circle."""
     gc.set_threshold(20_000, 20, 20)
 
 
