@@ -36,6 +36,7 @@ def save(found: Iterable[Finding], folder: Path = FOLDER) -> Path:
     kept = load(folder)
     kept.update({each.name: each for each in found})
     content = {name: each.as_json() for name, each in kept.items()}
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / KEPT).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     page = folder / PAGE
     page.write_text(render(list(kept.values())))
