@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 from sandbox.server import Sandbox
+from tap_d365fo.batch import Operation, decode_batch, encode_batch
 
 from bench.competitors.raw_write import batch
 from bench.invoice_server import Capacity
@@ -69,6 +70,23 @@ def test_a_changeset_is_carried_out_whole_or_not_at_all(server: Server):
     assert (answer.text.count("201 Created"), answer.text.count("400 Bad")) == (0, 1)
     assert (server.counted()["headers"], server.counted()["lines"]) == (0, 0)
     assert post(server, RECORD).text.count("201 Created") == 2
+
+
+def test_reads_that_share_a_request_are_one_request_that_reads(server: Server):
+    server.forget()
+    url = f"{server.url}/data/VendorInvoiceHeaders?$filter=InvoiceNumber eq '1'"
+    content_type, body = encode_batch([Operation("GET", url)] * 3)
+    answer = requests.post(
+        f"{server.url}/data/$batch", data=body, headers={"Content-Type": content_type}, timeout=10
+    )
+    parts = [
+        part
+        for group in decode_batch(answer.headers["Content-Type"], answer.content)
+        for part in group
+    ]
+    assert [(part.status, part.body) for part in parts] == [(200, b'{"value":[]}')] * 3
+    seen = server.counted()
+    assert (seen["requests"], seen["reads"], seen["batches"]) == (1, 1, 0)
 
 
 def test_a_line_needs_its_header(server: Server):
