@@ -16,7 +16,6 @@ from singer_delivery.watching.limits import Limits, parse_silence
 
 from tests.operator.office import DELIVERED, IBAN, REJECTED, SYSTEM, Office, invoice
 
-NOW = datetime.now(UTC)
 SUBJECT = f"target-test@{SYSTEM}"
 
 
@@ -50,7 +49,7 @@ def test_stuck_documents_are_named_and_counted_by_stream(any_office: Office) -> 
     assert len(invoices.members) == 2
     assert "usmf INV-1: its answers were lost; account …0785" in invoices.examples
     assert invoices.since is not None
-    assert abs(invoices.since - NOW) < timedelta(minutes=5)
+    assert abs(invoices.since - datetime.now(UTC)) < timedelta(minutes=5)
 
 
 def test_in_doubt_is_told_when_it_lasts(office: Office) -> None:
