@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ap_mapping.errors import MappingHole
 from ap_mapping.sections import InvoiceType, TaxGroups
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Procurement,
     )
 
+Entry = TypeVar("Entry")
 #: Fields of the document that a line template may show besides those of its coding row. None of
 #: them exists on coding rows, so a row's own empty text1 is never filled from the header's.
 DOCUMENT_FIELDS_ON_LINES = (
@@ -86,8 +87,8 @@ class EntityMapping:
 
     def payment_term(self, code: str | None) -> str | None:
         """Terms of payment; None (no code, or mapped to null) = the vendor's default."""
-        terms = {code: entry.term for code, entry in self.payment_terms.items()}
-        return self._optional_code("payment_terms", terms, code)
+        entry = self._optional("payment_terms", self.payment_terms, code)
+        return entry.term if entry else None
 
     def payment_method(self, code: str | None) -> str | None:
         """Method of payment; None (no code, mapped to null, no section) = the vendor's default.
@@ -99,7 +100,7 @@ class EntityMapping:
         own = self.masters.payment_means
         if (code or "").strip() == own and own not in self.payment_methods:
             return None
-        return self._optional_code("payment_methods", self.payment_methods, code)
+        return self._optional("payment_methods", self.payment_methods, code)
 
     def invoice_type(self, code: str | None) -> InvoiceType:
         """What the type means; without an invoice_types section, or without a code: an invoice."""
@@ -153,29 +154,27 @@ class EntityMapping:
         return _field_values(self.header.fields, document, lengths or {})
 
     def line_fields(
-        self,
-        document: Mapping[str, Any],
-        row: Mapping[str, Any],
-        lengths: Mapping[str, int] | None = None,
+        self, values: Mapping[str, Any], lengths: Mapping[str, int] | None = None
     ) -> dict[str, Any]:
-        """Further VendorInvoiceLines fields; empty ones are left out, text cut to `lengths`."""
-        return _field_values(self.line.fields, line_values(document, row), lengths or {})
+        """Further VendorInvoiceLines fields; empty ones are left out, text cut to `lengths`.
+
+        `values` are the `line_values` of a coding row.
+        """
+        return _field_values(self.line.fields, values, lengths or {})
 
     def header_description(self, document: Mapping[str, Any], max_length: int = 60) -> str:
         """Description of the invoice ("" when the mapping has no template)."""
         template = self.header.description
         return template.render(document, max_length) if template else ""
 
-    def line_description(
-        self, document: Mapping[str, Any], row: Mapping[str, Any], max_length: int | None = None
-    ) -> str:
-        """Description of a line ("" when the mapping has no template)."""
+    def line_description(self, values: Mapping[str, Any], max_length: int | None = None) -> str:
+        """Description of a line ("" when the mapping has no template), of its `line_values`."""
         template = self.line.description
-        return template.render(line_values(document, row), max_length) if template else ""
+        return template.render(values, max_length) if template else ""
 
-    def _optional_code(
-        self, section: str, codes: Mapping[str, str | None], code: str | None
-    ) -> str | None:
+    def _optional(
+        self, section: str, codes: Mapping[str, Entry | None], code: str | None
+    ) -> Entry | None:
         code = (code or "").strip()
         if code in codes:
             return codes[code]

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -46,6 +46,8 @@ logger = logging.getLogger(__name__)
 BATCH_SIZE = 100
 #: Documents that may wait for a connection while the next batch is prepared.
 AHEAD = 100
+#: Batches that are looked up at a time: each may take several round trips.
+LOOKS = 3
 #: Seconds after which what is in doubt is read back, although there is more to send.
 PATIENCE = 10.0
 
@@ -126,8 +128,8 @@ class Delivery:
     _skipped: dict[str, str] = field(default_factory=dict)
     # The revisions of those that are this run's own.
     _fences: dict[str, int] = field(default_factory=dict)
-    # The wave that is looked at, and not on its way yet.
-    _surveyed: Surveyed | None = None
+    # The waves that are looked at, and not on their way yet.
+    _surveyed: deque[Surveyed] = field(default_factory=deque)
     # What is to be read back, and what other runs are at; since when there is any.
     _doubtful: list[Document] = field(default_factory=list)
     _contested: list[Document] = field(default_factory=list)
@@ -286,7 +288,8 @@ class Delivery:
             self.complete()
             return False
         with self._closed_by_errors():
-            self._set_out()
+            if self._surveyed:
+                self._set_out()
             self._take_in(self._senders.collect(within=seconds))
         return True
 
@@ -311,7 +314,7 @@ class Delivery:
         except DeliveryError:
             self._senders.close()
             with suppress(DeliveryError):  # the first one says what is wrong
-                self._surveyed = None
+                self._surveyed.clear()
                 self._take_in(self._senders.collect())
                 self._withdraw()
             raise
@@ -333,9 +336,8 @@ class Delivery:
         self._await_same(wave)
         for name in chain.from_iterable(map(_names, wave)):
             self._afoot.setdefault(name, before)
-        self._set_out()
         self._survey(wave)
-        if not self._senders.busy:
+        while self._surveyed and (len(self._surveyed) >= LOOKS or not self._senders.busy):
             self._set_out()
         ahead = 0 if self._senders.alone else AHEAD
         while self._senders.waiting > ahead and not self._senders.halted:
@@ -355,7 +357,8 @@ class Delivery:
         surveys: Counter[str] = Counter()
         waited = 0.0
         while True:
-            self._set_out()
+            while self._surveyed:
+                self._set_out()
             doubtful, contested = self._arrived()
             sends.update(document.key for document in doubtful)
             spent = {key for key, number in sends.items() if number >= self.options.max_sends}
@@ -522,7 +525,7 @@ class Delivery:
         late = {document.key: late for document in wave if (late := self._late(document, known))}
         looked_at = [document for document in wave if document.key not in late]
         look = self._look_beside(looked_at, known) if looked_at else dict
-        self._surveyed = Surveyed(wave, seen, late, look, again)
+        self._surveyed.append(Surveyed(wave, seen, late, look, again))
 
     def _look_beside(
         self, wave: Sequence[Document], known: Mapping[str, Entry]
@@ -541,10 +544,8 @@ class Delivery:
         return wait
 
     def _set_out(self) -> None:
-        """Settle what needs no sending of what is surveyed, intend the rest, and have it sent."""
-        surveyed, self._surveyed = self._surveyed, None
-        if surveyed is None:
-            return
+        """Take the wave that was surveyed first: settle what is not to be sent, intend the rest."""
+        surveyed = self._surveyed.popleft()
         judged = {**surveyed.late, **surveyed.look()}
         pairs = [(document, judged[document.key]) for document in surveyed.wave]
         self._settle_unsent([pair for pair in pairs if isinstance(pair[1], Outcome)], surveyed.seen)

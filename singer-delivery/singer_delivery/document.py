@@ -221,9 +221,12 @@ def _plain(value: float | Decimal) -> str:
     number = value if isinstance(value, Decimal) else Decimal(str(value))
     if not number.is_finite():
         return str(number)
-    sign, digits, exponent = number.as_tuple()
-    plain = "".join(map(str, digits)).lstrip("0")
+    mantissa, _, power = str(number).partition("E")
+    whole, _, fraction = mantissa.partition(".")
+    sign = "-" if whole[0] == "-" else ""
+    plain = (whole.lstrip("-") + fraction).lstrip("0")
     significant = plain.rstrip("0")
     if not significant:
         return "0"
-    return f"{'-' * sign}{significant}E{int(exponent) + len(plain) - len(significant)}"
+    exponent = int(power or 0) - len(fraction) + len(plain) - len(significant)
+    return f"{sign}{significant}E{exponent}"

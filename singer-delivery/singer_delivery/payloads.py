@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import simplejson
 from sqlalchemy import Connection, Engine, func, select, text
 
@@ -61,7 +62,11 @@ class Payload:
 
 def content_of(record: Mapping[str, Any]) -> bytes:
     """Return a record's content as bytes, the same for equal records."""
-    return _plain(record).encode("utf-8", "surrogatepass")
+    try:
+        return _SORTED.encode(record)
+    except (TypeError, ValueError, OverflowError):
+        # Half a surrogate pair, or what JSON has no form for.
+        return _plain(record).encode("utf-8", "surrogatepass")
 
 
 def content_kept(stored: bytes) -> bytes | None:
@@ -88,6 +93,7 @@ def _plain(value: Any, *, ascii_only: bool = False) -> str:
     )
 
 
+_SORTED = msgspec.json.Encoder(decimal_format="number", order="sorted")
 INSERT = text(
     "INSERT INTO payloads (system, stream, key, digest, salt, content, source, schema_digest, "
     "received_at) VALUES (:system, :stream, :key, :digest, :salt, :content, :source, "

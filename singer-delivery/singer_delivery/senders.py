@@ -80,6 +80,7 @@ class Senders:
     _flying: dict[int, Sequence[Parcel]] = field(default_factory=dict)
     _threads: list[threading.Thread] = field(default_factory=list)
     _errands: list[threading.Thread] = field(default_factory=list)
+    _looking: int = 0
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _failure: BaseException | None = None
     _halted: bool = False
@@ -109,6 +110,11 @@ class Senders:
     def busy(self) -> bool:
         """Something waits, is under way or has not been collected."""
         return bool(self._waiting or self._flying or self._landed)
+
+    @property
+    def _in_use(self) -> int:
+        """How many connections are."""
+        return len(self._flying) + self._looking
 
     @property
     def halted(self) -> bool:
@@ -192,7 +198,7 @@ class Senders:
         return landed
 
     def errand(self, work: Callable[[], Answer]) -> Future[Answer]:
-        """Do something beside the sending; `collect` can wait for it."""
+        """Do something beside the sending, on a connection; `collect` can wait for it."""
         done: Future[Answer] = Future()
         context = copy_context()
 
@@ -201,9 +207,13 @@ class Senders:
                 done.set_result(context.run(work))
             except BaseException as error:  # noqa: BLE001 - raised again where the result is asked
                 done.set_exception(error)
-            with self._arrived:
+            with self._lock:
+                self._looking -= 1
                 self._arrived.notify()
+                self._offered.notify()
 
+        with self._lock:
+            self._looking += 1
         thread = threading.Thread(target=run, name="errand", daemon=True)
         self._errands = [*filter(threading.Thread.is_alive, self._errands), thread]
         thread.start()
@@ -244,7 +254,7 @@ class Senders:
                 self.outage.note(sent)
                 self._adapt(sent, seconds, closed_before)
             self._arrived.notify()
-            if self._waiting and len(self._flying) + 1 < self.pace.connections:
+            if self._waiting and self._in_use + 1 < self.pace.connections:
                 self._offered.notify()  # this thread takes the next; there is room for one more
 
     def _adapt(self, sent: Sequence[Sent], seconds: float, closed_before: int) -> None:
@@ -262,7 +272,7 @@ class Senders:
     def _wait_for_group(self) -> Sequence[Parcel]:
         with self._offered:
             while not self._halted:
-                if len(self._flying) < self.pace.connections and (group := self._next_group()):
+                if self._in_use < self.pace.connections and (group := self._next_group()):
                     return group
                 self._offered.wait()
             return ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from singer_delivery.errors import Rejected, SetupError
 
@@ -51,7 +52,10 @@ class DimensionFormat:
         Names compare without letter case. Raises Rejected for a dimension the format lacks, and
         SetupError where no such format is active.
         """
-        given = {name.casefold(): (name, value) for name, value in values.items() if value}
+        return _rendered(self, tuple(values.items()))
+
+    def _render(self, values: tuple[tuple[str, str], ...]) -> str:
+        given = {name.casefold(): (name, value) for name, value in values if value}
         if given and not self.segments:
             msg = f"no {self.title} is active in Dynamics: activate one under {WHERE}"
             raise SetupError(msg)
@@ -82,6 +86,12 @@ class DimensionFormat:
             raise ValueError(msg)
         padded = parts + [""] * len(self.segments)
         return dict(zip(self.segments, padded, strict=False))
+
+
+@lru_cache(maxsize=10_000)
+def _rendered(of: DimensionFormat, values: tuple[tuple[str, str], ...]) -> str:
+    """Render once what many lines are coded to."""
+    return of._render(values)
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
-from ap_mapping import EntityMapping, MappingHole
+from ap_mapping import EntityMapping, MappingHole, line_values
 from ap_mapping import Mapping as ApMapping
 from singer_delivery.errors import Rejected, SetupError
 
-from target_d365fo.amounts import in_currency, price_of
+from target_d365fo.amounts import Price, in_currency, price_of
 from target_d365fo.invoice import ZERO, InvoiceLine, VendorInvoice, checked, reject
 from target_d365fo.values import Fields
 
@@ -115,6 +116,15 @@ def _rows(fields: Fields) -> list[Mapping[str, Any]]:
     return rows
 
 
+class _Coded(NamedTuple):
+    """What a row without an order is coded to."""
+
+    main_account: str = ""
+    dimensions: Mapping[str, str] = MappingProxyType({})
+    category: str = ""
+    hierarchy: str = ""
+
+
 @dataclass(frozen=True)
 class Coding:
     """What the coding rows of one document become lines by."""
@@ -130,28 +140,15 @@ class Coding:
         fields = Fields(row, f"coding row {position}: ")
         code = fields.text("taxCode") or Fields(self.document).text("taxCode")
         groups = entity.tax_groups(code)
-        line = replace(
-            self._amounts(fields, position),
-            description=entity.line_description(self.document, row, LINE_DESCRIPTION_LENGTH),
-            item_number=_chosen(fields, entity.line.item_number),
-            unit=entity.unit(_chosen(fields, entity.line.unit)),
-            sales_tax_group=groups.sales_tax_group or "",
-            item_sales_tax_group=groups.item_sales_tax_group or "",
-            fields=entity.line_fields(self.document, row),
-        )
+        net, price = self._amounts(fields, position)
+        item_number = _chosen(fields, entity.line.item_number)
+        values = line_values(self.document, row)
+        description = entity.line_description(values, LINE_DESCRIPTION_LENGTH)
+        unit = entity.unit(_chosen(fields, entity.line.unit))
+        more = entity.line_fields(values)
         order, order_line = self._purchase_order(fields, position)
-        if order:
-            # The order line knows account and dimensions; sending them too could contradict it.
-            return replace(line, purchase_order=order, purchase_line_number=order_line)
-        return self._coded(line, row, position)
-
-    def _amounts(self, fields: Fields, position: int) -> InvoiceLine:
-        written = fields.required_amount("netTotal", IN_BASWARE)
-        try:
-            net = self.sign * in_currency(written, self.currency)
-        except ValueError as error:
-            reject(f"coding row {position}: net amount {error}", IN_BASWARE)
-        price = price_of(net, self._quantity(fields, net))
+        # The order line knows account and dimensions; sending them too could contradict it.
+        coded = _Coded() if order else self._coded(row, position, item_number)
         return InvoiceLine(
             line_number=position,
             quantity=price.quantity,
@@ -159,7 +156,28 @@ class Coding:
             price_unit=price.price_unit,
             net_amount=net,
             tax_amount=self.sign * (fields.amount("taxSum") or ZERO),
+            description=description,
+            main_account=coded.main_account,
+            dimensions=coded.dimensions,
+            purchase_order=order,
+            purchase_line_number=order_line if order else None,
+            item_number=item_number,
+            procurement_category=coded.category,
+            procurement_category_hierarchy=coded.hierarchy,
+            unit=unit,
+            sales_tax_group=groups.sales_tax_group or "",
+            item_sales_tax_group=groups.item_sales_tax_group or "",
+            fields=more,
         )
+
+    def _amounts(self, fields: Fields, position: int) -> tuple[Decimal, Price]:
+        """Return the net amount, and what multiplies to it."""
+        written = fields.required_amount("netTotal", IN_BASWARE)
+        try:
+            net = self.sign * in_currency(written, self.currency)
+        except ValueError as error:
+            reject(f"coding row {position}: net amount {error}", IN_BASWARE)
+        return net, price_of(net, self._quantity(fields, net))
 
     def _quantity(self, fields: Fields, net: Decimal) -> Decimal:
         """Return the quantity, 1 where the row has none.
@@ -196,23 +214,17 @@ class Coding:
         name = self.entity.line.purchase_line_number
         return order, fields.whole(name) if name and order_line else None
 
-    def _coded(self, line: InvoiceLine, row: Mapping[str, Any], position: int) -> InvoiceLine:
+    def _coded(self, row: Mapping[str, Any], position: int, item_number: str) -> _Coded:
         account = self.entity.main_account(row)
         procurement = self.entity.procurement
         category = (procurement.category(row) if procurement else None) or ""
         hierarchy = procurement.hierarchy if procurement and category else ""
-        if not (account or category or line.item_number):
+        if not (account or category or item_number):
             reject(
                 f"coding row {position} has no account and no purchase order",
                 "code it in Basware and transfer it again",
             )
-        return replace(
-            line,
-            main_account=account,
-            dimensions=self.entity.dimension_values(row),
-            procurement_category=category,
-            procurement_category_hierarchy=hierarchy,
-        )
+        return _Coded(account, self.entity.dimension_values(row), category, hierarchy)
 
 
 def _tax(fields: Fields, lines: tuple[InvoiceLine, ...], sign: Decimal) -> Decimal:

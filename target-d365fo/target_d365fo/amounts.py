@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
+from functools import cache
 
 #: ISO 4217 minor units where they are not two.
 _WHOLE = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
@@ -31,7 +32,12 @@ def in_currency(amount: Decimal, currency: str) -> Decimal:
 
 def round_half_up(amount: Decimal, decimals: int) -> Decimal:
     """Round as book-keeping does: half away from zero."""
-    return amount.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_UP)
+    return amount.quantize(_last_place(decimals), rounding=ROUND_HALF_UP)
+
+
+@cache
+def _last_place(decimals: int) -> Decimal:
+    return Decimal(1).scaleb(-decimals)
 
 
 def plain(amount: Decimal) -> str:

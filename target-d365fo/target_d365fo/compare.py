@@ -21,6 +21,9 @@ def comparable(value: Any) -> str:
     Letter case and surrounding blanks do not count, null and the empty text are the same, a
     number is its value, and a date-time is its day: F&O keeps most dates without a time.
     """
+    if isinstance(value, str):  # most are, and a match takes its time
+        day = len(value) >= 20 and value[10] == "T" and value[-1] == "Z"
+        return value[:10] if day else value.strip().casefold()
     match value:
         case None:
             return ""
@@ -28,8 +31,6 @@ def comparable(value: Any) -> str:
             return yes_no(value).casefold()
         case int() | Decimal():
             return format(Decimal(value).normalize() + Decimal(0), "f")
-        case str() if len(value) >= 20 and value[10] == "T" and value.endswith("Z"):
-            return value[:10]
         case _:
             return str(value).strip().casefold()
 

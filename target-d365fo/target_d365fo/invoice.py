@@ -134,19 +134,23 @@ def _check_lengths(invoice: VendorInvoice) -> None:
         "method of payment": invoice.method_of_payment,
         "sales tax group": invoice.sales_tax_group,
     }
-    for line in invoice.lines:
-        prefix = f"line {line.line_number}: "
-        values[f"{prefix}purchase order"] = line.purchase_order
-        values[f"{prefix}item number"] = line.item_number
-        values[f"{prefix}sales tax group"] = line.sales_tax_group
-        values[f"{prefix}item sales tax group"] = line.item_sales_tax_group
     for name, value in values.items():
-        limit = MAX_LENGTHS[name.rpartition(": ")[2]]
-        if len(value) > limit:
-            reject(
-                f"{name} {value[:60]!r} has {len(value)} characters, and F&O takes {limit}",
-                "shorten it; a cut one would not be found again",
-            )
+        _check_length(name, value)
+    for line in invoice.lines:
+        where = f"line {line.line_number}: "
+        _check_length("purchase order", line.purchase_order, where)
+        _check_length("item number", line.item_number, where)
+        _check_length("sales tax group", line.sales_tax_group, where)
+        _check_length("item sales tax group", line.item_sales_tax_group, where)
+
+
+def _check_length(name: str, value: str, where: str = "") -> None:
+    limit = MAX_LENGTHS[name]
+    if len(value) > limit:
+        reject(
+            f"{where}{name} {value[:60]!r} has {len(value)} characters, and F&O takes {limit}",
+            "shorten it; a cut one would not be found again",
+        )
 
 
 def _check_coding(line: InvoiceLine) -> None:
@@ -174,14 +178,14 @@ def _in_currency(invoice: VendorInvoice) -> VendorInvoice:
         except ValueError as error:
             reject(f"{name} {error}", "correct the amount")
 
-    lines = tuple(
-        replace(
-            line,
-            net_amount=settle(f"line {line.line_number}: net amount", line.net_amount),
-            tax_amount=settle(f"line {line.line_number}: tax", line.tax_amount),
-        )
-        for line in invoice.lines
-    )
+    def settled(line: InvoiceLine) -> InvoiceLine:
+        net = settle(f"line {line.line_number}: net amount", line.net_amount)
+        tax = settle(f"line {line.line_number}: tax", line.tax_amount)
+        if (str(net), str(tax)) == (str(line.net_amount), str(line.tax_amount)):
+            return line  # making a line anew takes its time
+        return replace(line, net_amount=net, tax_amount=tax)
+
+    lines = tuple(map(settled, invoice.lines))
     return replace(
         invoice,
         gross_amount=settle("the gross amount", invoice.gross_amount),

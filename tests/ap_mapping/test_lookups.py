@@ -5,7 +5,14 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from ap_mapping import EntityMapping, InvoiceType, MappingHole, TaxGroups, parse_mapping
+from ap_mapping import (
+    EntityMapping,
+    InvoiceType,
+    MappingHole,
+    TaxGroups,
+    line_values,
+    parse_mapping,
+)
 
 TEXT = """
 version: 1
@@ -147,9 +154,9 @@ def test_fields_come_from_templates_or_as_they_are(usmf: EntityMapping) -> None:
 
 def test_a_line_sees_its_row_and_little_of_the_document(usmf: EntityMapping) -> None:
     document = {"invoiceNumber": "INV-1", "text1": "of the header"}
-    assert usmf.line_description(document, {"text1": "paper"}) == "paper INV-1"
-    assert usmf.line_description(document, {}) == "INV-1"
-    assert usmf.line_fields(document, {}) == {"ItemName": "no name"}
+    assert usmf.line_description(line_values(document, {"text1": "paper"})) == "paper INV-1"
+    assert usmf.line_description(line_values(document, {})) == "INV-1"
+    assert usmf.line_fields(line_values(document, {})) == {"ItemName": "no name"}
 
 
 def test_a_category_comes_from_the_row_or_is_the_default(usmf: EntityMapping) -> None:

@@ -8,13 +8,14 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from singer_delivery.delivery import Delivery, DeliveryOptions
+from singer_delivery.delivery import LOOKS, Delivery, DeliveryOptions
 from singer_delivery.document import FINAL, Status
 from singer_delivery.errors import LedgerError, Unavailable
 from singer_delivery.ledger import Ledger
@@ -128,6 +129,57 @@ def test_what_is_in_doubt_is_read_back_in_time_although_more_keeps_coming(
     assert ledger.lookup("invoices", "a")["a"].status is Status.DELIVERED
     assert system.sends["a"] == 1
     delivery.complete()
+
+
+class Counting(Waiting):
+    """Notes how many requests are under way at a time, look-ups too; each takes a moment."""
+
+    lock = threading.Lock()
+    under_way = most = looks = most_looks = 0
+
+    def survey(self, batch: Any, known: Any) -> Any:
+        with self.lock:
+            self.looks += 1
+            self.most_looks = max(self.most_looks, self.looks)
+        try:
+            with self._counted():
+                return super().survey(batch, known)
+        finally:
+            with self.lock:
+                self.looks -= 1
+
+    def send(self, document: Any, plan: Any) -> Any:
+        with self._counted():
+            return super().send(document, plan)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self.lock:
+            self.under_way += 1
+            self.most = max(self.most, self.under_way)
+        time.sleep(0.005)
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.under_way -= 1
+
+
+def test_several_batches_are_looked_up_at_a_time_and_each_look_takes_a_connection(
+    ledger: Ledger,
+) -> None:
+    system = FakeSystem()
+    delivery = opened(system, ledger)
+    delivery.courier = courier = Counting(system)
+    delivery.adopt(DeliveryOptions(connections=5, read_back_wait=0))
+    for first in range(0, 60, 4):
+        delivery.offer([record(f"k{n}", f"N-{n}") for n in range(first, first + 4)])
+    delivery.complete()
+    assert delivery.tally == {Status.DELIVERED: 60}
+    assert 1 < courier.most_looks <= LOOKS
+    # A look-up does not wait for a request that is under way, only new requests wait for it.
+    assert courier.most <= 5 + LOOKS
+    assert len(system.rows) == 60
 
 
 def test_breaking_off_finishes_what_is_in_flight_and_begins_nothing(ledger: Ledger) -> None:
