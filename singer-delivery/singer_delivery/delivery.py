@@ -284,7 +284,7 @@ class Delivery:
 
         Returns as soon as something has happened, or after so many seconds. Raises what `run` does.
         """
-        if not (self._senders.busy or self._surveyed):
+        if self._senders.halted or not (self._senders.busy or self._surveyed):
             self.complete()
             return False
         with self._closed_by_errors():

@@ -226,6 +226,20 @@ def test_an_error_does_not_cost_what_is_in_flight_its_outcome(ledger: Ledger) ->
     assert (delivery.through, delivery.offered) == (1, 3)
 
 
+def test_an_outage_is_noticed_while_no_input_comes(ledger: Ledger) -> None:
+    keys = "abcdefghijkl"
+    delivery = opened(FakeSystem(faults={key: [Fault.DOWN] for key in keys}), ledger)
+    delivery.adopt(DeliveryOptions(connections=2, read_back_wait=0))
+    delivery.offer(some(keys[:2]))
+    deadline = time.monotonic() + 10
+    with pytest.raises(Unavailable):  # noqa: PT012 - whichever of them notices
+        delivery.offer(some(keys[2:]))
+        while delivery.tend(0.01):
+            assert time.monotonic() < deadline
+    found = {entry.status for entry in ledger.lookup("invoices", keys).values()}
+    assert found == {Status.NOT_SENT}
+
+
 FAULTS = (Fault.LOST_BEFORE, Fault.LOST_AFTER, Fault.REFUSED, Fault.DOWN)
 
 
