@@ -20,7 +20,7 @@ from typing import Any
 
 from bench.masters import BIN
 from bench.processes import Command, Usage, run
-from bench.throughput import ROOT, Pretence, Remote, messages, records, serving
+from bench.throughput import Pretence, Remote, connected, messages, records, serving
 
 WAYS: Mapping[str, Mapping[str, Any]] = {
     "batch": {},
@@ -35,19 +35,8 @@ WAYS: Mapping[str, Mapping[str, Any]] = {
 
 def deliver(remote: Remote, folder: Path, way: str, text: Path, given: Mapping[str, Any]) -> Usage:
     """Run the target over a file of messages, with a new ledger."""
-    config = {
-        "base_url": remote.url,
-        "authority": remote.authority,
-        "tenant_id": "11111111-2222-3333-4444-555555555555",
-        "client_id": "99999999-8888-7777-6666-555555555555",
-        "client_secret": "entra-secret",
-        "ca_file": remote.ca_file,
-        "mapping_file": str(ROOT / "mapping.yml"),
-        "ledger_url": f"sqlite:///{folder / str(uuid.uuid4())}.db",
-        "progress_seconds": 0,
-        **WAYS[way],
-        **given,
-    }
+    ledger = folder / f"{uuid.uuid4()}.db"
+    config = {**connected(remote, ledger), **WAYS[way], **given}
     file = folder / "config.json"
     file.write_text(json.dumps(config))
     log = folder / f"{uuid.uuid4()}.log"

@@ -352,9 +352,9 @@ def messages(found: list[dict[str, Any]]) -> str:
     return "".join(simplejson.dumps(one, use_decimal=True, default=str) + "\n" for one in told)
 
 
-def target(remote: Remote, ledger: Path, settings: Mapping[str, Any]) -> TargetD365FO:
-    """Return the target with settings for the server."""
-    config = {
+def connected(remote: Remote, ledger: Path) -> dict[str, Any]:
+    """Return the settings by which target-d365fo reaches the server, with this ledger."""
+    return {
         "base_url": remote.url,
         "authority": remote.authority,
         "tenant_id": "11111111-2222-3333-4444-555555555555",
@@ -363,10 +363,17 @@ def target(remote: Remote, ledger: Path, settings: Mapping[str, Any]) -> TargetD
         "ca_file": remote.ca_file,
         "mapping_file": str(ROOT / "mapping.yml"),
         "ledger_url": f"sqlite:///{ledger}",
+        "progress_seconds": 0,
+    }
+
+
+def target(remote: Remote, ledger: Path, settings: Mapping[str, Any]) -> TargetD365FO:
+    """Return the target with settings for the server."""
+    config = {
+        **connected(remote, ledger),
         "default_dimension_format": "Department-BusinessUnit-Project-CostCenter",
         "ledger_dimension_format": "MainAccount-BusinessUnit-Department-CostCenter-Project",
         "dimension_delimiter": "-",
-        "progress_seconds": 0,
         **settings,
     }
     return TargetD365FO(config=config, parse_env_config=False)
