@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import select
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -40,7 +41,8 @@ class LineReader(SimpleSingerReader):
     """Hands messages to callbacks, and lines that are none to `on_bad_line`.
 
     `guard` is entered before the first line and left after the last, or by what ends it. `pause`
-    is called whenever no line has come yet, until it returns False or one has.
+    is called whenever no line has come yet, with the seconds since the last one was handled, until
+    it returns False or one has come.
     """
 
     def __init__(self) -> None:
@@ -51,7 +53,7 @@ class LineReader(SimpleSingerReader):
         self.line = 0
         self.on_bad_line: Callable[[str], None] = _raise
         self.guard: Callable[[], AbstractContextManager[None]] = nullcontext
-        self.pause: Callable[[], bool] = lambda: False
+        self.pause: Callable[[float], bool] = lambda _: False
         #: Is given each line first, and tells whether it has taken it: a RECORD that need not be
         #: read now.
         self.take_unread: Callable[[str | bytes], bool] = lambda _: False
@@ -107,7 +109,8 @@ class LineReader(SimpleSingerReader):
         """Return lines as they come, and use the time until they do."""
         begun: list[bytes] = []
         while True:
-            while not _has_come(file) and self.pause():
+            handled = time.monotonic()
+            while not _has_come(file) and self.pause(time.monotonic() - handled):
                 pass
             some = file.read1(PIECE)
             *whole, rest = some.split(b"\n")

@@ -52,6 +52,8 @@ TEST_STREAM = "meltano_test_stream"
 NAMED = 10
 #: Seconds between two looks whether input has come, while something is under way.
 GLANCE = 0.02
+#: Seconds without input after which a batch is delivered that is not full.
+QUIET = 2.0
 
 DELIVERY_SETTINGS: tuple[th.Property[Any], ...] = (
     LEDGER_SETTING,
@@ -360,14 +362,26 @@ class DeliveryTarget(PlainErrors, Target):
         if self._aborts:
             self._complete()
 
-    def _tend(self) -> bool:
-        """Go on with what is under way while no input comes; False where nothing is."""
+    def _tend(self, quiet: float) -> bool:
+        """Go on with what has come while no input does, for `quiet` seconds now.
+
+        False where all of it has its outcome.
+        """
+        begun = any(sink.current_size for sink in self._delivery_sinks())
+        if begun and quiet >= QUIET:
+            self.drain_all()
         if (delivery := self._current) is None:
-            return False
-        with self._at_work(delivery):
-            more = delivery.tend(GLANCE)
-        self._conclude(delivery)
-        return more
+            under_way = False
+        else:
+            with self._at_work(delivery):
+                under_way = delivery.tend(GLANCE)
+            self._conclude(delivery)
+        if begun and not under_way:
+            PROCESS.sleep(GLANCE)
+        return begun or under_way
+
+    def _delivery_sinks(self) -> Iterator[DeliverySink]:
+        return (sink for sink in self._sinks_active.values() if isinstance(sink, DeliverySink))
 
     def _complete(self) -> None:
         """Give all that is under way its outcome."""
@@ -512,8 +526,7 @@ class DeliveryTarget(PlainErrors, Target):
         """Return how many records each delivery had once those had come that wait in its sink."""
         return [
             (sink.delivery, sink.delivery.offered + sink.current_size)
-            for sink in self._sinks_active.values()
-            if isinstance(sink, DeliverySink)
+            for sink in self._delivery_sinks()
         ]
 
     def _release(self) -> None:

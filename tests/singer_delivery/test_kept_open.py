@@ -309,6 +309,20 @@ def test_while_no_input_comes_what_is_under_way_gets_its_outcome_and_the_state_g
     assert (code, json.loads(out)) == (0, {"at": "late"})
 
 
+def test_a_batch_that_is_not_full_does_not_wait_for_a_tap_that_does(runner: Runner) -> None:
+    process = started(runner.folder, {"ledger_url": runner.ledger_url})
+    told(process, SCHEMA, offered("a"), state("early"), offered("c"))
+    # A hundred records would be a batch, and the input stays open: the tap is told to wait, say.
+    events = runner.folder / "events"
+    eventually(lambda: events.exists() and "c stored" in events.read_text())
+    assert process.stdout is not None
+    assert json.loads(process.stdout.readline()) == {"at": "early"}
+    told(process, offered("d"), state("late"))
+    code, out, _ = ended(process)
+    assert (code, json.loads(out)) == (0, {"at": "late"})
+    assert runner.statuses() == dict.fromkeys("acd", Status.DELIVERED)
+
+
 def test_a_termination_while_no_input_comes_finishes_what_is_in_flight(runner: Runner) -> None:
     config = {"ledger_url": runner.ledger_url, "batch_size_rows": 2, "max_connections": 2}
     process = started(runner.folder, config)
