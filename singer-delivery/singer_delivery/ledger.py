@@ -10,27 +10,23 @@ of a document raises its revision: who does not know the latest one has been ove
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy
 from sqlalchemy import (
     Connection,
     Engine,
     Row,
-    and_,
     func,
-    or_,
     select,
-    text,
 )
 
-from singer_delivery import payloads, recollections, runs
+from singer_delivery import document_rows, payloads, recollections, runs
 from singer_delivery.database import open_database, reading, writing
 from singer_delivery.document import (
     FINAL,
@@ -44,14 +40,34 @@ from singer_delivery.document import (
     Outcome,
     Status,
 )
+from singer_delivery.document_events import events_of, exchanges_of, intent_of
+from singer_delivery.document_rows import (
+    ENTRIES_OF_KEYS,
+    ENTRIES_OF_NATURAL_KEYS,
+    HOLDERS_OF_KEYS,
+    HOLDERS_OF_NATURAL_KEYS,
+    NEXT_SEQUENCES,
+    RELEASE,
+    SETTLE_ENTRY,
+    SETTLE_NAMELESS_ENTRY,
+    STANDINGS,
+    STATUSES,
+    STILL_HELD,
+    TAKE_OVER,
+    WRITERS,
+    Holder,
+    Standing,
+    Written,
+    entry_of,
+)
 from singer_delivery.exchanges import Exchange
 from singer_delivery.identity import describe
 from singer_delivery.payloads import SingerStream
 from singer_delivery.recollections import Recollection
 from singer_delivery.runs import Lease, Run
 from singer_delivery.schema import claims, documents, storable_text
-from singer_delivery.statements import Question, Statement
-from singer_delivery.trail import DETAIL, Event, Kind, Pen, Trail
+from singer_delivery.statements import Question
+from singer_delivery.trail import Event, Kind, Pen, Trail
 
 #: SQLite takes 32,766 variables a statement, PostgreSQL's protocol 65,535.
 CHUNK = 500
@@ -60,150 +76,6 @@ CHUNK = 500
 LAG = 60_000
 #: What an operator may let be sent again.
 RELEASABLE = UNSENT | {Status.REJECTED}
-
-#: What a new row of a document does to the one that is there, where it does not just replace it.
-#: A rejected or lost change does not make the target forget what it holds: the keys that it is
-#: known by there stay until there are newer ones, as does the sequence of its last outcome.
-MERGED = {
-    "natural_key": "CASE excluded.natural_key WHEN '' THEN documents.natural_key "
-    "ELSE excluded.natural_key END",
-    "remote_key": "CASE excluded.remote_key WHEN '' THEN documents.remote_key "
-    "ELSE excluded.remote_key END",
-    "attempts": "documents.attempts + excluded.attempts",
-    "sequence": "CASE excluded.sequence WHEN 0 THEN documents.sequence ELSE excluded.sequence END",
-    "intended_at": "COALESCE(excluded.intended_at, documents.intended_at)",
-    "source": "CASE excluded.source WHEN '' THEN documents.source ELSE excluded.source END",
-    "scope": "CASE excluded.source WHEN '' THEN documents.scope ELSE excluded.scope END",
-    "held": "CASE WHEN excluded.held > documents.held THEN excluded.held ELSE documents.held END",
-    "revision": "documents.revision + 1",
-    # Lost answers in a row for one content; an outcome that is none of the transport's ends it.
-    "doubts": "CASE WHEN excluded.status IN ('intended', 'in_doubt', 'not_sent', 'stuck') THEN "
-    "excluded.doubts + CASE WHEN documents.fingerprint = excluded.fingerprint "
-    "THEN documents.doubts ELSE 0 END ELSE 0 END",
-}
-
-
-NAMES = tuple(column.name for column in documents.columns)
-KEY = ("system", "stream", "key")
-NATURAL_KEY, SEQUENCE = NAMES.index("natural_key"), NAMES.index("sequence")
-
-
-def _upsert(*unchanged: str) -> Statement:
-    """Return what writes rows in the order of NAMES; some fields of one that is there may stay.
-
-    What is not written need not be written into an index either, which takes most of the time.
-    """
-    changes = [
-        f"{name} = {MERGED.get(name, f'excluded.{name}')}"
-        for name in NAMES
-        if name not in (*KEY, *unchanged)
-    ]
-    return Statement(
-        f"INSERT INTO documents ({', '.join(NAMES)}) "  # noqa: S608
-        f"VALUES ({', '.join(f':{name}' for name in NAMES)}) "
-        f"ON CONFLICT ({', '.join(KEY)}) DO UPDATE SET {', '.join(changes)}",
-        NAMES,
-    )
-
-
-UPSERT = _upsert()
-#: For rows without a natural key, and without a sequence.
-UPSERT_NAMELESS = _upsert("natural_key")
-UPSERT_UNNUMBERED = _upsert("natural_key", "sequence")
-
-#: Draws the next numbers; the row stays locked until commit, so that numbers appear in order.
-NEXT_SEQUENCES = text(
-    "INSERT INTO sequences (system, last) VALUES (:system, :first) "
-    "ON CONFLICT (system) DO UPDATE SET last = CASE WHEN sequences.last + :count > :behind "
-    "THEN sequences.last + :count ELSE :first END RETURNING last"
-)
-
-SETTLED_NAMES = (
-    *("status", "reason", "request_id", "detail", "settled_at", "run_id", "doubts"),
-    *("remote_key", "natural_key", "sequence", "held", *KEY),
-)
-
-
-def _settle_entry(*unchanged: str) -> Statement:
-    """Return what settles a document that is known by its entry; nobody has written it since."""
-    changes = {
-        **{name: f":{name}" for name in SETTLED_NAMES[:6]},
-        "revision": "revision + 1",
-        "doubts": "CASE WHEN :status IN ('intended', 'in_doubt', 'not_sent', 'stuck') "
-        "THEN doubts + :doubts ELSE 0 END",
-        "remote_key": "CASE :remote_key WHEN '' THEN remote_key ELSE :remote_key END",
-        "natural_key": "CASE :natural_key WHEN '' THEN natural_key ELSE :natural_key END",
-        "sequence": "CASE :sequence WHEN 0 THEN sequence ELSE :sequence END",
-        "held": "CASE WHEN :held > held THEN :held ELSE held END",
-    }
-    told = ", ".join(f"{name} = {how}" for name, how in changes.items() if name not in unchanged)
-    names = tuple(name for name in SETTLED_NAMES if name not in unchanged)
-    where = " AND ".join(f"{name} = :{name}" for name in KEY)
-    sql = f"UPDATE documents SET {told} WHERE {where}"  # noqa: S608
-    # PostgreSQL cannot tell of which type a value is that stands in a CASE.
-    for name, kind in SETTLED_TYPES.items():
-        sql = sql.replace(f":{name}", f"CAST(:{name} AS {kind})")
-    return Statement(sql, names)
-
-
-SETTLED_TYPES = {
-    **dict.fromkeys(("status", "remote_key", "natural_key", "settled_at"), "VARCHAR"),
-    **dict.fromkeys(("sequence", "held", "doubts"), "BIGINT"),
-}
-SETTLE_ENTRY = _settle_entry()
-SETTLE_NAMELESS_ENTRY = _settle_entry("natural_key")
-#: Who wrote some documents last.
-WRITERS = Question(
-    "SELECT key, revision, status, run_id FROM documents "
-    "WHERE system = :system AND stream = :stream AND key IN :among"
-)
-ENTRIES = f"SELECT {', '.join(NAMES)} FROM documents "  # noqa: S608
-ENTRIES_OF_KEYS = Question(
-    f"{ENTRIES}WHERE system = :system AND stream = :stream AND key IN :among"
-)
-ENTRIES_OF_NATURAL_KEYS = Question(
-    f"{ENTRIES}WHERE system = :system AND stream = :stream AND natural_key IN :among"
-)
-#: Who wrote them, and what else may stand in the way of an intent.
-HOLDERS = (
-    "SELECT key, natural_key, status, run_id, revision FROM documents "
-    "WHERE system = :system AND stream = :stream AND "
-)
-HOLDERS_OF_KEYS = Question(f"{HOLDERS}key IN :among")
-HOLDERS_OF_NATURAL_KEYS = Question(f"{HOLDERS}natural_key IN :among")
-#: The version of a document that was withdrawn because it vanished from its source.
-WITHDRAWN = "withdrawn"
-
-#: Which documents the target holds and may have to withdraw. A withdrawal that was not taken
-#: leaves its document held.
-STILL_HELD = and_(
-    documents.c.held > 0,
-    or_(
-        documents.c.version != WITHDRAWN,
-        documents.c.status.not_in(sorted(TAKEN | {Status.SKIPPED})),
-    ),
-)
-#: The same for a SELECT.
-STILL_HELD_TEXT = (
-    f"CASE WHEN held > 0 AND (version <> '{WITHDRAWN}' OR status NOT IN ("
-    + ", ".join(f"'{status.value}'" for status in sorted(TAKEN | {Status.SKIPPED}))
-    + ")) THEN 1 ELSE 0 END"
-)
-#: Where some documents stand, in the order of `Standing`.
-STANDINGS = Question(
-    f"SELECT key, status, fingerprint, source, scope, {STILL_HELD_TEXT} FROM documents "  # noqa: S608
-    "WHERE system = :system AND stream = :stream AND key IN :among"
-)
-STATUSES = {status.value: status for status in Status}
-HOLDINGS = {int(holding): holding for holding in Holding}
-TAKE_OVER = text(
-    "UPDATE documents SET run_id = :run_id, revision = revision + 1 "
-    "WHERE system = :system AND stream = :stream AND key = :key"
-)
-RELEASE = text(
-    "UPDATE documents SET status = 'not_sent', doubts = 0, reason = :reason, run_id = :run_id, "
-    "revision = revision + 1 WHERE system = :system AND stream = :stream AND key = :key"
-)
 
 
 def utc_now() -> datetime:
@@ -228,56 +100,10 @@ def latest_holders(entries: Iterable[Entry]) -> dict[str, Entry]:
     return {entry.natural_key: entry for entry in sorted(held, key=rank)}
 
 
-def _holding(outcome: Outcome) -> Holding:
-    if outcome.status in TAKEN or outcome.natural_key:
-        return Holding.ONCE
-    return Holding.PERHAPS if outcome.status is Status.IN_DOUBT else Holding.NEVER
-
-
 def _moment(entry: Entry) -> tuple[datetime, int]:
     """Return when an entry was settled or, before that, about to be sent, for their order."""
     moments = [moment for moment in (entry.settled_at, entry.intended_at) if moment]
     return max(moments, default=datetime.min.replace(tzinfo=UTC)), entry.sequence
-
-
-class Holder(NamedTuple):
-    """Who wrote a document last, and where it stood then."""
-
-    key: str
-    natural_key: str
-    status: Status
-    run_id: str
-    revision: int
-
-
-class Written(NamedTuple):
-    """What an intent or an outcome puts into a row; None for the document's own detail."""
-
-    status: str
-    reason: str = ""
-    request_id: str = ""
-    remote_key: str = ""
-    natural_key: str = ""
-    detail: str | None = None
-    sequence: int = 0
-    intended_at: str | None = None
-    settled_at: str | None = None
-    held: Holding = Holding.NEVER
-    doubts: int = 0
-    attempts: int = 0
-
-
-class Standing(NamedTuple):
-    """Where a document stands, of which content, and where that came from.
-
-    `held`: it is one of those that `held` returns.
-    """
-
-    status: Status
-    fingerprint: str
-    source: str
-    scope: str
-    held: bool
 
 
 @dataclass(frozen=True)
@@ -430,7 +256,7 @@ class Ledger:
         """Return the documents that are in flight or in doubt, of all runs."""
         query = self._select(stream).where(documents.c.status.in_(sorted(OPEN)))
         with reading(self._engine) as connection:
-            return [_entry(row) for row in connection.execute(query)]
+            return [entry_of(row) for row in connection.execute(query)]
 
     def accepted_entries(self, stream: str, *, after: str = "", limit: int = 1000) -> list[Entry]:
         """Return a page, in key order, of documents that were taken and not confirmed yet."""
@@ -539,7 +365,7 @@ class Ledger:
             .limit(limit)
         )
         with reading(self._engine) as connection:
-            return [_entry(row) for row in connection.execute(query)]
+            return [entry_of(row) for row in connection.execute(query)]
 
     # What happens
 
@@ -584,16 +410,12 @@ class Ledger:
             current = self._holders(pen.connection, stream, intents)
             obstacles = self._contested(pen, current, intents, run_id, seen)
             taken = [document for document in intents if document.key not in obstacles]
-            intent = self._intent()
-            self._upsert(
-                pen.connection,
-                [self._row(stream, document, run_id, intent) for document in taken],
-            )
+            intent = Written.of_intent(self._clock())
+            system = self._system
+            rows = [intent.row(system, stream, document, run_id) for document in taken]
+            document_rows.write(pen.connection, rows)
             pen.write(
-                [
-                    Event(Kind.INTENDED, stream, document.key, _facts(document))
-                    for document in taken
-                ],
+                [intent_of(stream, document) for document in taken],
                 self._system,
             )
             known = {holder.key: holder.revision for holder in current}
@@ -702,13 +524,13 @@ class Ledger:
                 key=lambda pair: pair[0].key,
             )
             numbers = self._sequences(pen.connection, [outcome for _, outcome in settled])
-            rows, happened = [], _exchanged_for(stream, exchanges, len(outcomes))
+            rows, happened = [], exchanges_of(stream, exchanges, {"documents": len(outcomes)})
             for (document, outcome), number in zip(settled, numbers, strict=True):
-                happened += _events(stream, document, outcome)
+                happened += events_of(stream, document, outcome)
                 if not outcome.late:
-                    written = self._written(outcome, document.detail, number)
-                    rows.append(self._row(stream, document, run_id, written))
-            self._upsert(pen.connection, rows)
+                    written = Written.of_outcome(outcome, document.detail, number, self._clock())
+                    rows.append(written.row(self._system, stream, document, run_id))
+            document_rows.write(pen.connection, rows)
             pen.write(happened, self._system)
             return overtaken
 
@@ -721,13 +543,8 @@ class Ledger:
     ) -> None:
         """Commit to the audit trail what was sent and answered for several documents together."""
         if exchanges:
-            happened = [
-                event
-                for exchange in exchanges
-                for event in _exchanged(stream, "", exchange, detail)
-            ]
             with self._writing(run_id) as pen:
-                pen.write(happened, self._system)
+                pen.write(exchanges_of(stream, exchanges, detail), self._system)
 
     def settle_entry(self, entry: Entry, outcome: Outcome, run_id: str) -> bool:
         """Commit the outcome of a document that was left in doubt or accepted.
@@ -759,7 +576,7 @@ class Ledger:
             rows, happened = [], []
             least = Holding.PERHAPS if held else Holding.NEVER
             for (entry, outcome), number in zip(settled, numbers, strict=True):
-                written = self._written(outcome, entry.detail, number)
+                written = Written.of_outcome(outcome, entry.detail, number, self._clock())
                 rows.append(
                     (
                         *(written.status, written.reason, written.request_id, written.detail),
@@ -768,7 +585,7 @@ class Ledger:
                         *(self._system, entry.stream, entry.key),
                     )
                 )
-                happened += _events(entry.stream, entry, outcome)
+                happened += events_of(entry.stream, entry, outcome)
             if any(outcome.natural_key for _, outcome in settled):
                 SETTLE_ENTRY.run(pen.connection, rows)
             else:
@@ -783,7 +600,7 @@ class Ledger:
         """
         with self._writing(run_id) as pen:
             query = self._select(stream).where(documents.c.status.in_(sorted(OPEN)))
-            found = [_entry(row) for row in pen.connection.execute(query)]
+            found = [entry_of(row) for row in pen.connection.execute(query)]
             if keys is not None:
                 found = [entry for entry in found if entry.key in set(keys)]
             others = {entry.run_id for entry in found if entry.run_id != run_id}
@@ -873,32 +690,6 @@ class Ledger:
                 overtaken.add(key)
         return overtaken
 
-    def _intent(self) -> Written:
-        return Written(Status.INTENDED.value, intended_at=self._clock().isoformat(), attempts=1)
-
-    def _written(self, outcome: Outcome, detail: Mapping[str, Any], number: int) -> Written:
-        return Written(
-            outcome.status.value,
-            reason=storable_text(outcome.reason),
-            request_id=storable_text(outcome.request_id),
-            remote_key=storable_text(outcome.remote_key),
-            natural_key=outcome.natural_key,
-            detail=_dump({**detail, **outcome.detail}),
-            sequence=number,
-            settled_at=self._clock().isoformat() if number else None,
-            held=_holding(outcome),
-            doubts=int(outcome.status is Status.IN_DOUBT),
-        )
-
-    def _upsert(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Write rows in the order of NAMES."""
-        if any(row[NATURAL_KEY] for row in rows):
-            UPSERT.run(connection, rows)
-        elif any(row[SEQUENCE] for row in rows):
-            UPSERT_NAMELESS.run(connection, rows)
-        else:
-            UPSERT_UNNUMBERED.run(connection, rows)
-
     def _sequences(self, connection: Connection, outcomes: Sequence[Outcome]) -> list[int]:
         """Return the number of each final outcome, and 0 for the others."""
         final = [outcome.status in FINAL and not outcome.late for outcome in outcomes]
@@ -915,47 +706,19 @@ class Ledger:
         numbers = iter(range(last - count + 1, last + 1))
         return [next(numbers) if each else 0 for each in final]
 
-    def _row(
-        self, stream: str, document: Document, run_id: str, written: Written
-    ) -> tuple[Any, ...]:
-        """Return a row in the order of NAMES."""
-        return (
-            self._system,
-            stream,
-            document.key,
-            written.natural_key or document.natural_key,
-            document.version,
-            document.fingerprint,
-            written.status,
-            written.reason,
-            written.remote_key or storable_text(document.remote_key),
-            written.request_id,
-            _dump(document.detail) if written.detail is None else written.detail,
-            written.attempts,
-            written.sequence,
-            run_id,
-            written.intended_at,
-            written.settled_at,
-            storable_text(document.source),
-            storable_text(document.scope),
-            int(written.held),
-            1,  # revision
-            written.doubts,
-        )
-
     def _among(
         self, connection: Connection, stream: str, question: Question, values: Iterable[str]
     ) -> list[Entry]:
         found: list[Entry] = []
         for chunk in _chunks(set(values)):
             rows = question.ask(connection, chunk, system=self._system, stream=stream)
-            found += map(_entry, rows)
+            found += map(entry_of, rows)
         return found
 
     def _page(self, query: sqlalchemy.Select[Any], after: str, limit: int) -> list[Entry]:
         page = query.where(documents.c.key > after).order_by(documents.c.key).limit(limit)
         with reading(self._engine) as connection:
-            return [_entry(row) for row in connection.execute(page)]
+            return [entry_of(row) for row in connection.execute(page)]
 
     def _select(self, stream: str) -> sqlalchemy.Select[Any]:
         return select(documents).where(
@@ -968,91 +731,7 @@ class Ledger:
             yield Pen(connection, now=self._clock(), run_id=run_id, actor=self._actor)
 
 
-def _facts(document: Document) -> dict[str, Any]:
-    facts = {
-        "fingerprint": document.fingerprint,
-        "natural_key": document.natural_key,
-        "version": document.version,
-        "remote_key": document.remote_key,
-        "label": document.label,
-    }
-    return {name: value for name, value in facts.items() if value}
-
-
-def _events(stream: str, subject: Document | Entry, outcome: Outcome) -> list[Event]:
-    """Return what the trail says of an outcome: what was sent for it, and what came of it."""
-    happened = [
-        event
-        for exchange in outcome.exchanges
-        for event in _exchanged(stream, subject.key, exchange)
-    ]
-    if outcome.read_back:
-        happened.append(Event(Kind.READ_BACK, stream, subject.key))
-    facts = {
-        "status": outcome.status.value,
-        "reason": storable_text(outcome.reason),
-        "remote_key": storable_text(outcome.remote_key),
-        "request_id": storable_text(outcome.request_id),
-        "fingerprint": subject.fingerprint,
-        "version": subject.version,
-        "natural_key": outcome.natural_key or subject.natural_key,
-    }
-    asked = isinstance(subject, Entry) and subject.status is Status.ACCEPTED
-    delivered = outcome.status is Status.DELIVERED
-    kind = Kind.CONFIRMED if asked and delivered else Kind(outcome.status.value)
-    kind = Kind.LATE if outcome.late else kind
-    detail = {name: value for name, value in facts.items() if value}
-    return [*happened, Event(kind, stream, subject.key, detail)]
-
-
-def _exchanged_for(stream: str, exchanges: Sequence[Exchange], number: int) -> list[Event]:
-    """Return what the trail says of exchanges for so many documents together."""
-    return [
-        event
-        for exchange in exchanges
-        for event in _exchanged(stream, "", exchange, {"documents": number})
-    ]
-
-
-def _exchanged(
-    stream: str, key: str, exchange: Exchange, detail: Mapping[str, Any] | None = None
-) -> list[Event]:
-    request = {
-        **(detail or {}),
-        "method": exchange.method,
-        "path": exchange.path,
-        "request_sha256": exchange.request_sha256,
-    }
-    sent = Event(Kind.SENT, stream, key, request, at=exchange.sent_at)
-    if exchange.status is None:
-        return [sent]
-    answer = {
-        "status": exchange.status,
-        "response_sha256": exchange.response_sha256,
-        "request_id": exchange.request_id,
-    }
-    return [sent, Event(Kind.ANSWERED, stream, key, answer, at=exchange.answered_at)]
-
-
 def _chunks(keys: Iterable[str]) -> Iterator[list[str]]:
     wanted = sorted(keys)
     for start in range(0, len(wanted), CHUNK):
         yield wanted[start : start + CHUNK]
-
-
-def _dump(detail: Mapping[str, Any]) -> str:
-    return DETAIL.encode(dict(detail))
-
-
-def _entry(row: Row[Any] | tuple[Any, ...]) -> Entry:
-    """Return a row in the order of NAMES."""
-    _, stream, key, natural_key, version, fingerprint, status, reason, *others = row
-    remote_key, request_id, detail, attempts, sequence, run_id, *others = others
-    intended_at, settled_at, source, scope, held, revision, doubts = others
-    return Entry(
-        *(stream, key, natural_key, version, fingerprint, STATUSES[status], reason, remote_key),
-        *(request_id, json.loads(detail), attempts, sequence, run_id),
-        datetime.fromisoformat(settled_at) if settled_at else None,
-        *(source, scope, revision, doubts, HOLDINGS[held]),
-        datetime.fromisoformat(intended_at) if intended_at else None,
-    )

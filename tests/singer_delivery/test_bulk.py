@@ -20,6 +20,7 @@ from singer_delivery.bulk.sending import BLIND_REFUSALS
 from singer_delivery.bulk.summary import summary
 from singer_delivery.database import open_database
 from singer_delivery.document import TAKEN, Document, Outcome, Status
+from singer_delivery.document_rows import WITHDRAWN
 from singer_delivery.errors import (
     AccessDenied,
     BadInput,
@@ -30,7 +31,7 @@ from singer_delivery.errors import (
     SetupError,
     Unavailable,
 )
-from singer_delivery.ledger import WITHDRAWN, Ledger
+from singer_delivery.ledger import Ledger
 
 from tests.singer_delivery.fake_bulk import Register, RegisterCourier, document
 

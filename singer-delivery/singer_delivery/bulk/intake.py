@@ -10,8 +10,8 @@ from typing import NamedTuple, TypeAlias
 from singer_delivery.bulk.book import Book
 from singer_delivery.bulk.spool import Spool
 from singer_delivery.document import TAKEN, Document, Entry, Outcome, Status
+from singer_delivery.document_rows import Standing
 from singer_delivery.errors import BadInput
-from singer_delivery.ledger import Standing
 from singer_delivery.recollections import Made
 from singer_delivery.schema import KEY_LENGTH, storable
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from singer_delivery.bulk.courier import BulkCourier
 from singer_delivery.bulk.spool import Spool
 from singer_delivery.document import Document, Entry, Outcome, Status
-from singer_delivery.ledger import WITHDRAWN, Ledger
+from singer_delivery.document_rows import WITHDRAWN
+from singer_delivery.ledger import Ledger
 
 logger = logging.getLogger(__name__)
 
