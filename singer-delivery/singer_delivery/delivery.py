@@ -122,7 +122,8 @@ class Delivery:
     stuck: list[str] = field(default_factory=list)
     offered: int = 0
     # Keys and natural keys of the documents without a durable outcome, and how many records were
-    # taken before their batch; in the order of their batches.
+    # taken before their batch; in the order of their batches. A batch that an error broke off
+    # stays, as a whole.
     _afoot: dict[str, int] = field(default_factory=dict)
     # Of those documents, why they were skipped by an earlier run, by key.
     _skipped: dict[str, str] = field(default_factory=dict)
@@ -274,8 +275,12 @@ class Delivery:
         """
         with self._closed_by_errors():
             before = self.offered
+            # Until all of its documents are afoot or have an outcome: an error may come before.
+            whole = f"batch {before}"
+            self._afoot[whole] = before
             for wave in waves(self._prepare(batch)):
                 self._forward(wave, before)
+            del self._afoot[whole]
             if self._senders.halted or self._kept_waiting:
                 self._complete()
 
@@ -334,14 +339,17 @@ class Delivery:
     def _forward(self, wave: Sequence[Document], before: int) -> None:
         """Have a wave sent; returns when most of what was there before is on its way."""
         self._await_same(wave)
-        for name in chain.from_iterable(map(_names, wave)):
-            self._afoot.setdefault(name, before)
+        self._set_afoot(wave, before)
         self._survey(wave)
         while self._surveyed and (len(self._surveyed) >= LOOKS or not self._senders.busy):
             self._set_out()
         ahead = 0 if self._senders.alone else AHEAD
         while self._senders.waiting > ahead and not self._senders.halted:
             self._take_in(self._senders.collect())
+
+    def _set_afoot(self, documents: Iterable[Document], before: int) -> None:
+        for name in chain.from_iterable(map(_names, documents)):
+            self._afoot.setdefault(name, before)
 
     def _await_same(self, documents: Iterable[Document]) -> None:
         """Complete what is under way where one of these is, under either key: it comes after."""
@@ -410,6 +418,8 @@ class Delivery:
         self._receive(latest.values())
         refused = {key: reason for key, reason in rejected.items() if reason}
         if refused:
+            # Until each has its outcome: another run may be at one of them.
+            self._set_afoot([latest[key] for key in refused], before)
             known = self.ledger.lookup(self.courier.stream, refused)
             self._settle_all(
                 [

@@ -19,6 +19,8 @@ from singer_delivery.delivery import LOOKS, Delivery, DeliveryOptions
 from singer_delivery.document import FINAL, Status
 from singer_delivery.errors import LedgerError, Unavailable
 from singer_delivery.ledger import Ledger
+from singer_delivery.payloads import SingerStream
+from singer_delivery.runs import Run
 from singer_delivery.senders import OUTAGE
 
 from tests.singer_delivery.fake_system import FakeCourier, FakeSystem, Fault, record
@@ -211,6 +213,36 @@ def test_a_ledger_that_fails_leaves_no_sender_behind(
     with pytest.raises(LedgerError):
         delivery.complete()
     assert not [each for each in threading.enumerate() if each.name.startswith("send-")]
+    assert delivery.through == 0
+
+
+@pytest.mark.parametrize("call", ["receive", "neighbours", "intend"])
+def test_a_batch_that_an_error_broke_off_does_not_count_as_done(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    singer = SingerStream("invoices", {}, ("id",))
+    delivery = opened(FakeSystem(), ledger, singer=singer)
+    delivery.run(some("ab"))
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise LedgerError("the disk is full")
+
+    monkeypatch.setattr(ledger, call, fail)
+    with pytest.raises(LedgerError):
+        delivery.offer(some("cd"))
+    assert (delivery.through, delivery.offered) == (2, 4)
+
+
+def test_what_is_rejected_while_another_run_is_at_it_does_not_count_as_done(
+    ledger: Ledger,
+) -> None:
+    ledger.begin_run(Run("other", SYSTEM))
+    delivery = opened(FakeSystem(), ledger)
+    [document] = some("a")
+    ledger.intend("invoices", [delivery.courier.prepare(document)], "other")
+    delivery.offer([{**document, "unmapped": "V9"}, *some("b")])
+    delivery.complete()
+    assert delivery.tally == {Status.NOT_SENT: 1, Status.DELIVERED: 1}
     assert delivery.through == 0
 
 
