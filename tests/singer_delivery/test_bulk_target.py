@@ -16,11 +16,12 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from singer_delivery.document import Document, Status
+from singer_delivery.document import FINAL, Document, Status
 from singer_delivery.errors import AccessDenied, InDoubt
 from singer_delivery.ledger import Ledger
 
 from tests.singer_delivery.bulk_target import SYSTEM, BulkTarget
+from tests.singer_delivery.failing_ledger import bury, refusals, refused
 from tests.singer_delivery.fake_bulk import Register
 from tests.singer_delivery.fake_system import FakeSystem, Fault
 
@@ -129,6 +130,33 @@ def test_a_state_goes_out_at_once_while_nothing_has_changed(runner: Runner) -> N
         *(state(3), "broken"),
     )
     assert result.states == [0, 1, 3]
+
+
+@pytest.mark.parametrize("lasting", [False, True])
+def test_a_ledger_that_fails_at_any_moment_loses_nothing(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch, lasting: bool
+) -> None:
+    given_lines = [SCHEMA, INVOICES]
+    for key in "abc":
+        given_lines += [account(key), invoice(key), state(key)]
+    runner.config["batch_size_rows"] = 2
+    ledger = runner.folder / "ledger.db"
+    for refusal in refusals(lasting=lasting):
+        ledger.unlink(missing_ok=True)
+        runner.register, runner.system = Register(), FakeSystem()
+        with refused(refusal, monkeypatch):
+            result = runner.run(*given_lines)
+        accounts, invoices = runner.statuses(), runner.statuses("invoices")
+        for last in result.states:
+            covered = "abc"[: "abc".index(last) + 1]
+            found = {stand.get(key) for stand in (accounts, invoices) for key in covered}
+            assert found <= FINAL, (refusal.at, last)
+        assert result.exit_code == (1 if refusal.happened else 0)
+        bury(ledger)
+        assert runner.run(*given_lines).exit_code == 0
+        assert runner.register.held("accounts") == ["a", "b", "c"]
+        assert sorted(row.key for row in runner.system.rows) == ["a", "b", "c"]
+    assert refusal.at > 20
 
 
 def test_no_state_goes_out_for_what_waits_whatever_drains(

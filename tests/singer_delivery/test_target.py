@@ -6,13 +6,11 @@ import json
 import logging
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,12 +19,11 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from singer_delivery.database import writing
 from singer_delivery.document import FINAL, Status
-from singer_delivery.errors import AccessDenied, LedgerError
+from singer_delivery.errors import AccessDenied
 from singer_delivery.ledger import Ledger
-from sqlalchemy import Connection, Engine
 
+from tests.singer_delivery.failing_ledger import bury, refusals, refused
 from tests.singer_delivery.fake_system import FakeSystem, Fault, record
 from tests.singer_delivery.tiny_target import SYSTEM, TinyTarget
 
@@ -281,49 +278,30 @@ def test_no_state_ever_covers_what_has_no_outcome(
         assert result.states[-1] == max(n for n, entry in enumerate(plan) if entry == "STATE")
 
 
-class Refusing:
-    """A database that refuses one transaction, or all from one on."""
-
-    def __init__(self, at: int, *, only: bool) -> None:
-        self.at, self.only, self.count = at, only, 0
-
-    def __call__(self, engine: Engine) -> AbstractContextManager[Connection]:
-        self.count += 1
-        if self.count == self.at or (self.count > self.at and not self.only):
-            msg = "the ledger cannot be used: database or disk is full"
-            raise LedgerError(msg)
-        return writing(engine)
-
-
-@pytest.mark.parametrize("only", [True, False])
+@pytest.mark.parametrize("lasting", [False, True])
 def test_a_ledger_that_fails_at_any_moment_loses_nothing(
-    runner: Runner, monkeypatch: pytest.MonkeyPatch, only: bool
+    runner: Runner, monkeypatch: pytest.MonkeyPatch, lasting: bool
 ) -> None:
     given_lines = []
-    for key in "abcdef":
-        given_lines += [offered(key, f"N-{key}" if key in "bc" else "N"), state(key)]
+    for key in "abcd":
+        given_lines += [offered(key, f"N-{key}" if key == "c" else "N"), state(key)]
     runner.config["batch_size_rows"] = 2
-    refusing, at = None, 0
-    while refusing is None or refusing.count >= at:
-        at += 1
-        (runner.folder / "ledger.db").unlink(missing_ok=True)
-        runner.system = FakeSystem(faults={"c": [Fault.LOST_AFTER], "e": [Fault.LOST_BEFORE]})
-        refusing = Refusing(at, only=only)
-        with monkeypatch.context() as patched:
-            patched.setattr("singer_delivery.ledger.writing", refusing)
+    ledger = runner.folder / "ledger.db"
+    for refusal in refusals(lasting=lasting):
+        ledger.unlink(missing_ok=True)
+        runner.system = FakeSystem(faults={"a": [Fault.LOST_BEFORE], "c": [Fault.LOST_AFTER]})
+        with refused(refusal, monkeypatch):
             result = runner.run(SCHEMA, *given_lines)
         statuses = runner.statuses()
         for last in result.states:
-            covered = "abcdef"[: "abcdef".index(last) + 1]
-            assert {statuses.get(key) for key in covered} <= FINAL, (at, last)
-        assert result.exit_code == (1 if refusing.count >= at else 0)
-        with sqlite3.connect(runner.folder / "ledger.db") as database:
-            database.execute("UPDATE runs SET ended_at = started_at")  # its process is gone
-        database.close()
+            covered = "abcd"[: "abcd".index(last) + 1]
+            assert {statuses.get(key) for key in covered} <= FINAL, (refusal.at, last)
+        assert result.exit_code == (1 if refusal.happened else 0)
+        bury(ledger)
         assert runner.run(SCHEMA, *given_lines).exit_code == 0
-        assert runner.held() == sorted(set(runner.held()))
+        assert runner.held() == ["a", "c"]
         assert set(runner.statuses().values()) <= FINAL
-    assert at > 10
+    assert refusal.at > 20
 
 
 # Garbled lines
